@@ -1,0 +1,51 @@
+# Everything a person needs to work on Tahona. Nothing but Python 3.11+ and make must be there beforehand.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help setup demo test lint format docs bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
+
+setup: $(BIN)/tahona  ## make .venv with the command tahona and the development tools
+
+$(BIN)/tahona: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("tahona needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(BIN)/tahona
+
+demo: setup  ## run the breast-cancer example from data to champion
+	$(BIN)/tahona run -C examples/breast_cancer
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_lock.py
+
+format: setup  ## let ruff write the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup  ## build the documentation into site/
+	$(BIN)/python scripts/write_reference.py
+	$(BIN)/mkdocs build --quiet --strict
+
+bench: setup  ## print the figures of benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
+
+lock: setup  ## resolve requirements/*.txt anew (needs uv)
+	uv pip compile pyproject.toml --quiet --extra xgboost --group dev --group docs --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/dev.txt
+
+clean:  ## remove what was built, keep .venv
+	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,98 @@
+"""The values that pass through the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tahona.core.findings import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+StepState = Literal["done", "cached", "failed", "refused", "waiting"]
+RunStatus = Literal["running", "done", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedTable:
+    """A table as read, and everything that was decided or changed on the way (one finding each)."""
+
+    frame: pd.DataFrame
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What became of one step; seconds are wall and CPU (children included)."""
+
+    id: str
+    state: StepState
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of one project: what went in, what came out. Times are ISO 8601 in UTC."""
+
+    id: str
+    project: str
+    status: RunStatus
+    started: str
+    finished: str = ""
+    data_digest: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[StepRecord, ...] = ()
+    leaderboard: tuple[Mapping[str, Any], ...] = ()
+    """Rows with model, metric, value, low, high, cpu_seconds; best first."""
+    test: Mapping[str, Interval] = field(default_factory=dict)
+    """Metrics of the chosen model on the test rows."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered bundle. ``number`` is 0 until the ledger gives it one."""
+
+    name: str
+    run: str
+    bundle_digest: str
+    model: str
+    metrics: Mapping[str, float]
+    created: str
+    data_digest: str = ""
+    number: int = 0
+    aliases: tuple[str, ...] = ()
+    predictions_digest: str = ""
+    """The test predictions, for the next candidate's paired comparison."""
+    gate_passed: bool = False
+    gate_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AliasEvent:
+    """Someone pointed an alias of a model at a version (``version`` 0: took it away)."""
+
+    name: str
+    alias: str
+    version: int
+    previous: int
+    action: Literal["promote", "rollback", "register", "override"]
+    who: str
+    why: str
+    when: str

@@ -1,0 +1,62 @@
+"""What a table is made of: columns with a kind, and the label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Kind = Literal["numeric", "category", "text", "datetime", "id"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+ROW = "_row"
+"""Name of the column that carries a row's place in the raw table, from `clean` to the predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A feature column as the training rows showed it.
+
+    ``low`` and ``high`` bound a numeric column (datetimes: seconds since 1970); ``levels`` are the most frequent
+    values of a category (as canonical text, at most 1,000) and empty for the other kinds.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool = True
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The feature columns in order, and the label.
+
+    ``labels`` are canonical texts. With two classes the *positive* one stands last, so that class code 1 is positive;
+    with more they are in natural order and ``positive`` is None.
+    """
+
+    columns: tuple[Column, ...]
+    target: str
+    labels: tuple[str, ...]
+    positive: str | None = None
+
+    @property
+    def binary(self) -> bool:
+        return len(self.labels) == 2
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def of_kind(self, *kinds: Kind) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.kind in kinds)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        columns = tuple(Column(**{**column, "levels": tuple(column["levels"])}) for column in data["columns"])
+        return cls(columns, data["target"], tuple(data["labels"]), data["positive"])

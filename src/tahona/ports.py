@@ -1,0 +1,90 @@
+"""The five doors of the house. An adapter is one file that fits one of them; `tahona.wiring` has the table of all.
+
+Who opens, closes: whoever called a factory of `tahona.wiring` owns the adapter. Every adapter passes the contract suite
+of its port in `tahona.testing`; a third party's may too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from tahona.core.plan import Plan
+    from tahona.core.records import AliasEvent, FetchedTable, RunRecord, Version
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where a table comes from."""
+
+    def version(self) -> str:
+        """Return a text that changes when the content does (a digest of file bytes or rows). Cheap if it can be."""
+
+    def fetch(self) -> FetchedTable:
+        """Read the whole table, and what had to be decided to read it. Raise DataError, or SetupError if unreachable."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Content-addressed artefacts, and the results of finished steps by fingerprint."""
+
+    def put(self, file: Path) -> str:
+        """Keep the file's bytes and return their sha256. Visible whole or not at all; putting twice is putting once."""
+
+    def get(self, digest: str) -> Path:
+        """Return a local file with exactly these bytes (checked). Raise IntegrityError if they are not these any more."""
+
+    def has(self, digest: str) -> bool:
+        """Tell whether the bytes are here."""
+
+    def record(self, fingerprint: str, result: bytes) -> bytes:
+        """Keep a finished step's result unless one is kept already; return the one that is kept."""
+
+    def recall(self, fingerprint: str) -> bytes | None:
+        """Return the result kept under this fingerprint, if any."""
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Who ran what, how well it did, and which version is champion."""
+
+    def save_run(self, run: RunRecord) -> None:
+        """Write the run, whole; a run with the same id is replaced."""
+
+    def runs(self, project: str | None = None) -> Sequence[RunRecord]:
+        """Return the runs, the newest first."""
+
+    def add_version(self, version: Version) -> Version:
+        """Give the version its number (1, 2, … per name, no gap) and keep it; the same run twice gets the same number."""
+
+    def versions(self, name: str) -> Sequence[Version]:
+        """Return a model's versions, the newest first; aliases filled in."""
+
+    def move_alias(self, event: AliasEvent) -> None:
+        """Point an alias at a version and append the event to the history, both or neither."""
+
+    def history(self, name: str) -> Sequence[AliasEvent]:
+        """Return who moved which alias why, the oldest first. Nothing is ever removed from it."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Where trials run."""
+
+    workers: int
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply the function to every item; results come in the order of the items."""
+
+
+@runtime_checkable
+class Orchestrator(Protocol):
+    """What walks a plan in dependency order. It gets ids only; data passes through the store."""
+
+    def walk(self, plan: Plan, run_step: Callable[[str], None]) -> None:
+        """Call ``run_step(step_id)`` once for each step, never before the steps it waits for."""

@@ -1,0 +1,218 @@
+"""What may stand in a `tahona.toml`: typed, frozen, every key described.
+
+The descriptions are the reference page, the JSON Schema (`tahona schema`) and the help in an editor; a test keeps them
+complete. Rules that need more than one key stand in `tahona.project.rules`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tahona.core.schema import Kind
+
+FORMAT = 1
+"""The newest version of the project file's format that this Tahona reads."""
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Part(BaseModel):
+    """A table of the project file: frozen, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class ProjectPart(Part):
+    """Who this project is and what it predicts."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    """Name of the project and of its registered model: letters, digits, `-` and `_`."""
+    target: Annotated[str, Field(min_length=1)]
+    """The column that holds the label."""
+    positive: str | int | bool | float | None = None
+    """The class that matters, for two classes. Default: the later one in natural order."""
+    language: Literal["en", "es"] = "en"
+    """Language of the report and of the model card."""
+    format: int = FORMAT
+    """Version of the file's format."""
+
+
+class DataPart(Part):
+    """Where the table comes from and how it is cleaned."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """A file, `http(s)://…`, `sqlite:///…?table=…`, or `sample:NAME`."""
+    drop: tuple[str, ...] = ()
+    """Columns that are never features."""
+    clean: tuple[str, ...] = ()
+    """Functions `module:name`, DataFrame → DataFrame, run in order; their module stands in the project's folder."""
+    types: dict[str, Kind] = {}
+    """Kind of a column where inference needs help: numeric, category, text, datetime or id."""
+    formats: dict[str, str] = {}
+    """`strptime` format of a date column that could be read in two ways."""
+    nulls: tuple[str, ...] = ("",)
+    """Cells of a text file that mean "no value". `NA` and `None` are kept as they are unless named here."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Separator of a CSV file; sniffed when absent."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal mark of a CSV file; sniffed when absent."""
+    encoding: str | None = None
+    """Encoding of a text file; sniffed when absent."""
+    sheet: str | None = None
+    """Sheet of an Excel file; the first when absent."""
+    table: str | None = None
+    """Table of a SQL source."""
+    query: str | None = None
+    """Query of a SQL source, instead of a table."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Expected digest of the file's bytes; anything else is refused."""
+
+
+class SplitPart(Part):
+    """Which rows train, which test, and how training rows are cut into folds."""
+
+    kind: Literal["random", "group", "time"] = "random"
+    """`random`, `group` (rows of one group stay together) or `time` (the latest rows test)."""
+    by: str | None = None
+    """The group or time column of a `group` or `time` split."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of rows in the test part."""
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    """Number of folds of the training rows."""
+    seed: int = 42
+    """Seed of the split and of every other random choice in the run."""
+    stratify: bool = True
+    """Keep the class shares in a random split's test part."""
+    shuffle: bool = True
+    """Shuffle the training rows before they are cut into folds (`random` and `group`)."""
+    duplicates: Literal["together", "apart"] = "apart"
+    """`together` keeps rows with equal features on one side of every cut."""
+
+
+class IntRange(Part):
+    """Whole numbers `{ int = [low, high], log = false, step = 1 }`, ends included."""
+
+    int: tuple[int, int]
+    """Lowest and highest value."""
+    log: bool = False
+    """Draw on a logarithmic scale."""
+    step: PositiveInt = 1
+    """Distance between values."""
+
+
+class FloatRange(Part):
+    """Real numbers `{ float = [low, high], log = false }`."""
+
+    float: tuple[float, float]
+    """Lowest and highest value."""
+    log: bool = False
+    """Draw on a logarithmic scale."""
+
+
+Choice = Annotated[tuple[str | int | float | bool | None, ...], Field(min_length=1)]
+Range = IntRange | FloatRange | Choice
+
+
+class TrainPart(Part):
+    """Which families are searched, how long, and by which metric."""
+
+    metric: str = "roc_auc"
+    """What the search maximises (or minimises, for log_loss, brier and expected_cost)."""
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("lightgbm", "random_forest", "logistic_regression")
+    """Families to train. The dummy is always on the leaderboard."""
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Trials per family with a range in its search space; a grid is searched whole."""
+    search: dict[str, dict[str, Range]] = {}
+    """Replaces a family's own search space; lists only make a grid, a range makes an Optuna study. `"none"` is None."""
+    batch: Annotated[int, Field(ge=1, le=64)] = 4
+    """Trials proposed at a time. Part of the result (workers are not): a larger batch learns less from each trial."""
+    calibrate: Literal["auto", "none", "sigmoid", "isotonic"] = "auto"
+    """How scores become probabilities; `auto` takes what has the least log loss out of fold."""
+    ensemble: bool = True
+    """Mix families when the mixture is better out of fold."""
+
+
+class DecisionPart(Part):
+    """How probabilities become a decision (two classes; with more the likeliest class is taken)."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """A fixed threshold."""
+    maximize: Literal["f1", "balanced_accuracy", "mcc"] | None = None
+    """Choose the threshold that maximises this metric out of fold."""
+    cost: dict[Literal["false_positive", "false_negative"], Annotated[float, Field(ge=0)]] | None = None
+    """What a mistake costs; the threshold with the least cost out of fold is chosen."""
+    rule: Literal["threshold", "estimator"] = "threshold"
+    """`estimator` leaves the decision to the estimator's own `predict`: for comparison with other programs only."""
+
+
+class GatePart(Part):
+    """What a version must show before it may become champion."""
+
+    min: dict[str, float] = {}
+    """Least test value per metric (greatest, for metrics where less is better)."""
+    beats_champion: bool = True
+    """Be no worse than the champion by paired bootstrap on the same test rows."""
+
+
+class AuditPart(Part):
+    """Findings that are accepted, and what the report looks at."""
+
+    allow: dict[str, Annotated[str, Field(min_length=3)]] = {}
+    """Column → reason why its error is accepted; the reason stands in the report."""
+    slices: tuple[str, ...] = ()
+    """Columns by which the evaluation is also shown; category columns with few levels when absent."""
+
+
+class StoresPart(Part):
+    """Where artefacts and the ledger are kept."""
+
+    artifacts: str = ".tahona/artifacts"
+    """Folder of the artefact store."""
+    ledger: str = "sqlite:///.tahona/ledger.db"
+    """Database of the ledger; a relative SQLite path starts at the project's folder."""
+
+
+class RunPart(Part):
+    """How the steps are run."""
+
+    executor: Literal["inline", "processes"] = "inline"
+    """`inline` or `processes`."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Worker processes for trials; the result does not depend on it."""
+
+
+class Project(Part):
+    """A whole project file, checked."""
+
+    project: ProjectPart
+    """Who this project is and what it predicts."""
+    data: DataPart
+    """Where the table comes from and how it is cleaned."""
+    split: SplitPart = SplitPart()
+    """Which rows train and which test."""
+    train: TrainPart = TrainPart()
+    """Which families are searched."""
+    decision: DecisionPart = DecisionPart()
+    """How probabilities become a decision."""
+    gate: GatePart = GatePart()
+    """What a version must show."""
+    audit: AuditPart = AuditPart()
+    """Accepted findings."""
+    stores: StoresPart = StoresPart()
+    """Where results are kept."""
+    run: RunPart = RunPart()
+    """How steps are run."""
+
+    root: Annotated[Path, Field(exclude=True, strict=False)] = Path()
+    """The project's folder: set by the loader, not a key of the file."""
+
+    @property
+    def name(self) -> str:
+        return self.project.name
+
+    def part(self, *sections: str) -> dict[str, Any]:
+        """Return these sections as plain data: what a step's fingerprint is made of."""
+        return {section: getattr(self, section).model_dump(mode="json") for section in sections}
