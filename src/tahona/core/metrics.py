@@ -248,7 +248,7 @@ Measure = Callable[[Weighted], Values]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name, its direction, what it looks at, its titles, and how it is computed."""
+    """A metric's name, its direction, what it looks at, its titles, how it is computed and where it can lie."""
 
     name: str
     better: Literal["higher", "lower"]
@@ -256,6 +256,9 @@ class Metric:
     title_en: str
     title_es: str
     measure: Measure
+    floor: float = 0.0
+    ceiling: float = 1.0
+    """No value lies outside ``floor`` and ``ceiling``."""
 
     def title(self, language: str = "en") -> str:
         return self.title_es if language == "es" else self.title_en
@@ -294,11 +297,19 @@ METRICS: Mapping[str, Metric] = _table(
     Metric("f1_weighted", "higher", "decision", "F1 (weighted)", "F1 (ponderada)", _by_share("f1")),
     Metric("roc_auc", "higher", "probability", "ROC AUC", "AUC ROC", _roc_auc),
     Metric("pr_auc", "higher", "probability", "PR AUC", "AUC PR", _pr_auc),
-    Metric("log_loss", "lower", "probability", "Log loss", "Pérdida logarítmica", _log_loss),
-    Metric("brier", "lower", "probability", "Brier score", "Puntuación de Brier", _brier),
-    Metric("mcc", "higher", "decision", "Matthews correlation", "Correlación de Matthews", _mcc),
-    Metric("kappa", "higher", "decision", "Cohen's kappa", "Kappa de Cohen", _kappa),
-    Metric("expected_cost", "lower", "decision", "Expected cost per row", "Coste esperado por fila", _expected_cost),
+    Metric("log_loss", "lower", "probability", "Log loss", "Pérdida logarítmica", _log_loss, ceiling=float("inf")),
+    Metric("brier", "lower", "probability", "Brier score", "Puntuación de Brier", _brier, ceiling=2.0),
+    Metric("mcc", "higher", "decision", "Matthews correlation", "Correlación de Matthews", _mcc, floor=-1.0),
+    Metric("kappa", "higher", "decision", "Cohen's kappa", "Kappa de Cohen", _kappa, floor=-1.0),
+    Metric(
+        "expected_cost",
+        "lower",
+        "decision",
+        "Expected cost per row",
+        "Coste esperado por fila",
+        _expected_cost,
+        ceiling=float("inf"),
+    ),
 )
 
 
