@@ -6,12 +6,15 @@ complete. Rules that need more than one key stand in `tahona.project.rules`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 
 from tahona.core.schema import Kind
+from tahona.project.locate import KeyPath
+from tahona.project.secrets import hide, hide_credentials
 
 FORMAT = 1
 """The newest version of the project file's format that this Tahona reads."""
@@ -20,9 +23,24 @@ PositiveInt = Annotated[int, Field(ge=1)]
 
 
 class Part(BaseModel):
-    """A table of the project file: frozen, no unknown keys, no silent conversions."""
+    """A table of the project file: frozen, no unknown keys, no silent conversions.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    What came from the environment, and every password in an address, is masked when it is printed.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+    _secrets: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Take the loader's secrets, so that this table's `repr` can mask them."""
+        if isinstance(context, Mapping):
+            self._secrets = frozenset(context["secrets"])
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, hide(value, self._secrets)
 
 
 class ProjectPart(Part):
@@ -44,7 +62,9 @@ class DataPart(Part):
     """Where the table comes from and how it is cleaned."""
 
     source: Annotated[str, Field(min_length=1)]
-    """A file, `http(s)://…`, `sqlite:///…?table=…`, or `sample:NAME`."""
+    """A file, `http(s)://…`, `sqlite:///…?table=…`, or `sample:NAME`; a relative path starts at the project."""
+    allow_outside: bool = False
+    """Read a `source` file outside the project too. A path that begins with `${NAME}`, or is a `--set`, needs no leave."""
     drop: tuple[str, ...] = ()
     """Columns that are never features."""
     clean: tuple[str, ...] = ()
@@ -82,7 +102,7 @@ class SplitPart(Part):
     """Share of rows in the test part."""
     folds: Annotated[int, Field(ge=2, le=50)] = 5
     """Number of folds of the training rows."""
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Seed of the split and of every other random choice in the run."""
     stratify: bool = True
     """Keep the class shares in a random split's test part."""
@@ -112,8 +132,24 @@ class FloatRange(Part):
     """Draw on a logarithmic scale."""
 
 
-Choice = Annotated[tuple[str | int | float | bool | None, ...], Field(min_length=1)]
-Range = IntRange | FloatRange | Choice
+Choice = Annotated[tuple[str | int | float | bool | None, ...], Field(min_length=1, max_length=1000)]
+
+
+def _range_tag(value: object) -> str | None:
+    """Tell which kind of range is meant, so that an error speaks of that kind only."""
+    if isinstance(value, list | tuple):
+        return "(choice)"
+    if isinstance(value, IntRange) or (isinstance(value, dict) and "int" in value):
+        return "(int)"
+    if isinstance(value, FloatRange) or (isinstance(value, dict) and "float" in value):
+        return "(float)"
+    return None
+
+
+Range = Annotated[
+    Annotated[IntRange, Tag("(int)")] | Annotated[FloatRange, Tag("(float)")] | Annotated[Choice, Tag("(choice)")],
+    Discriminator(_range_tag),
+]
 
 
 class TrainPart(Part):
@@ -121,7 +157,11 @@ class TrainPart(Part):
 
     metric: str = "roc_auc"
     """What the search maximises (or minimises, for log_loss, brier and expected_cost)."""
-    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("lightgbm", "random_forest", "logistic_regression")
+    models: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] = (
+        "lightgbm",
+        "random_forest",
+        "logistic_regression",
+    )
     """Families to train. The dummy is always on the leaderboard."""
     trials: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Trials per family with a range in its search space; a grid is searched whole."""
@@ -208,11 +248,48 @@ class Project(Part):
 
     root: Annotated[Path, Field(exclude=True, strict=False)] = Path()
     """The project's folder: set by the loader, not a key of the file."""
+    file: Annotated[Path, Field(exclude=True, strict=False)] = Path("tahona.toml")
+    """The project file as the caller named it, for messages: set by the loader, not a key of the file."""
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _places: dict[KeyPath, str] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.project.name
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the loader wants to be said, each with `file:line`; nothing in them is secret."""
+        return self._warnings
+
+    def with_origin(self, places: Mapping[KeyPath, str], warnings: tuple[str, ...]) -> Project:
+        """Return this project with where each key came from, and the loader's warnings."""
+        project = self.model_copy()
+        project._places = dict(places)  # noqa: SLF001  our own copy
+        project._warnings = warnings  # noqa: SLF001
+        return project
+
+    def place(self, *path: str | int) -> str:
+        """Return ``file:line`` (or ``--set key``) of a key, or of the nearest table or list around it."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self._places:
+                return self._places[path[:end]]
+        return str(self.file)
+
+    def mask(self, text: str) -> str:
+        """Return the text with every secret of this project as `***`: for logs and messages."""
+        return str(hide(text, self._secrets))
+
+    def masked(self) -> dict[str, Any]:
+        """Return the whole file as plain data with every secret as `***`: for the ledger and the report."""
+        masked: dict[str, Any] = hide(self.model_dump(mode="json"), self._secrets)
+        return masked
+
     def part(self, *sections: str) -> dict[str, Any]:
-        """Return these sections as plain data: what a step's fingerprint is made of."""
-        return {section: getattr(self, section).model_dump(mode="json") for section in sections}
+        """Return these sections as plain data: what a step's fingerprint is made of.
+
+        Credentials of an address are masked, so that a new password neither reruns a step nor comes to rest on disk.
+        """
+        plain = {section: getattr(self, section).model_dump(mode="json") for section in sections}
+        visible: dict[str, Any] = hide_credentials(plain, self._secrets)
+        return visible
