@@ -16,7 +16,7 @@ Fact = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """How grave a finding is, and its sentence in English and Spanish (``str.format`` with ``column`` and the facts)."""
+    """How grave a finding is, and its sentence in both languages (``str.format`` with ``column`` and the facts)."""
 
     severity: Severity
     en: str
@@ -66,8 +66,70 @@ class Finding:
 
 # One row per kind. Add a row here, raise it in the one place that sees it, and the report knows it in both languages.
 FINDINGS: dict[str, FindingKind] = {
+    # what the project file says in vain, or should not say
+    "literal_secret": FindingKind(
+        "warning",
+        "{where}: {key} holds a password or token in plain sight; write ${{NAME}} and set it in the environment.",
+        "{where}: {key} contiene una contraseña o un token a la vista; escriba ${{NOMBRE}} y defínalo en el entorno.",
+    ),
+    "idle_search": FindingKind(
+        "warning",
+        "{where}: {key} has no effect, because train.models does not list this family.",
+        "{where}: {key} no tiene efecto, porque train.models no incluye esta familia.",
+    ),
+    "idle_type": FindingKind(
+        "warning",
+        "{where}: {key} has no effect, because the column is dropped.",
+        "{where}: {key} no tiene efecto, porque la columna se quita.",
+    ),
     # what the source decided for the user
     "read_as": FindingKind("info", "Read as {format}: {details}.", "Leído como {format}: {details}."),
+    "literal_nulls": FindingKind(
+        "warning",
+        "'{column}' would be numeric but for {count:,} cells ({words}), and is kept as text. If they mean \"no value\", "
+        "name them in [data] nulls.",
+        "'{column}' sería numérica salvo por {count:,} celdas ({words}), y se conserva como texto. Si significan «sin "
+        "valor», nómbrelas en [data] nulls.",
+    ),
+    "null_words": FindingKind(
+        "info",
+        "{count:,} cells of '{column}' ({words}) are kept as text; if they mean \"no value\", name them in [data] nulls.",
+        "{count:,} celdas de '{column}' ({words}) se conservan como texto; si significan «sin valor», nómbrelas en "
+        "[data] nulls.",
+    ),
+    "unclear_decimal": FindingKind(
+        "warning",
+        "'{column}' looks like numbers whose decimal or thousands mark is unclear; kept as text. Declare decimal in "
+        "[data], or convert it in a cleaning function.",
+        "'{column}' parece contener números cuya marca decimal o de miles no es clara; se conserva como texto. Declare "
+        "decimal en [data], o conviértala en una función de limpieza.",
+    ),
+    "wide_integers": FindingKind(
+        "warning",
+        "'{column}' holds whole numbers of more than 15 digits, which a model cannot tell apart exactly; declare it "
+        '"id" or "category" in [data.types] if it holds names.',
+        "'{column}' contiene enteros de más de 15 cifras, que un modelo no distingue con exactitud; declárela \"id\" o "
+        '"category" en [data.types] si contiene nombres.',
+    ),
+    "blank_lines": FindingKind(
+        "info", "{count:,} blank rows were passed over.", "Se pasaron por alto {count:,} filas en blanco."
+    ),
+    "missing_keys": FindingKind(
+        "info",
+        "{count:,} rows lack the key '{column}'; read as null.",
+        "A {count:,} filas les falta la clave '{column}'; se lee como nulo.",
+    ),
+    "numeric_header": FindingKind(
+        "warning",
+        "All {columns:,} column names are numbers: the file may lack a header, and its first row of data may be lost.",
+        "Los {columns:,} nombres de columna son números: puede que el archivo no tenga cabecera y que se pierda su "
+        "primera fila de datos.",
+    ),
+    "to_utc": FindingKind(
+        "info",
+        "The times of '{column}' carry a time zone; they are read as UTC.",
+        "Las horas de '{column}' llevan zona horaria; se leen como UTC.",
+    ),
     # what cleaning changed
     "renamed_column": FindingKind(
         "info",
@@ -81,5 +143,194 @@ FINDINGS: dict[str, FindingKind] = {
     ),
     "constant": FindingKind(
         "warning", "'{column}' has one value only; dropped.", "'{column}' tiene un solo valor; se quita."
+    ),
+    # how the rows were cut
+    "groups_apart": FindingKind(
+        "info",
+        "The rows of one '{column}' stay together: {train} groups train, {test} test ({share} % of the rows).",
+        "Las filas de un mismo '{column}' quedan juntas: {train} grupos entrenan, {test} prueban "
+        "({share} % de las filas).",
+    ),
+    "group_nulls": FindingKind(
+        "info",
+        "{rows} rows without a '{column}' count as a group each.",
+        "{rows} filas sin '{column}' cuentan cada una como un grupo.",
+    ),
+    "duplicates_together": FindingKind(
+        "info",
+        "Rows with equal features stay on one side of every cut ({rows} rows repeat an earlier one).",
+        "Las filas con características iguales quedan siempre del mismo lado ({rows} filas repiten otra anterior).",
+    ),
+    "repeats_left_out": FindingKind(
+        "info",
+        "{rows} training rows whose features return in the test part were left out.",
+        "Se dejaron fuera {rows} filas de entrenamiento cuyas características vuelven en la parte de prueba.",
+    ),
+    "time_cut": FindingKind(
+        "info",
+        "The latest {test} rows by '{column}' test ({share} %), the {train} earlier ones train.",
+        "Las {test} filas más tardías por '{column}' prueban ({share} %), las {train} anteriores entrenan.",
+    ),
+    "time_ties": FindingKind(
+        "info",
+        "The cut moved by {rows} rows so that equal values of '{column}' stay together.",
+        "El corte se movió {rows} filas para que los valores iguales de '{column}' queden juntos.",
+    ),
+    "folds_left_out": FindingKind(
+        "warning",
+        "{left_out} folds were left out because a class was missing in them; {folds} remain.",
+        "Se dejaron fuera {left_out} particiones porque les faltaba una clase; quedan {folds}.",
+    ),
+    # what the audit saw
+    "leak": FindingKind(
+        "error",
+        "'{column}' alone tells the classes apart (AUC {auc}): it gives the label away.",
+        "'{column}' por sí sola separa las clases (AUC {auc}): delata la etiqueta.",
+    ),
+    "leak_distance": FindingKind(
+        "error",
+        "The time between '{other}' and '{column}' tells the classes apart (AUC {auc}): one of them was written "
+        "after the outcome.",
+        "El tiempo entre '{other}' y '{column}' separa las clases (AUC {auc}): una de las dos se escribió después del "
+        "resultado.",
+    ),
+    "leak_one_class": FindingKind(
+        "warning",
+        "'{column}' alone tells class '{label}' from all others (AUC {auc}); check that it is known beforehand.",
+        "'{column}' por sí sola distingue la clase '{label}' de las demás (AUC {auc}); compruebe que se conoce antes.",
+    ),
+    "near_deterministic_level": FindingKind(
+        "warning",
+        "'{column}' = '{level}' is almost always '{label}' ({share} % of {rows} training rows); check that it is known "
+        "beforehand.",
+        "'{column}' = '{level}' es casi siempre '{label}' ({share} % de {rows} filas de entrenamiento); compruebe que "
+        "se conoce antes.",
+    ),
+    "duplicates_across": FindingKind(
+        "warning",
+        "{rows} test rows ({share} %) repeat a training row exactly, so the test flatters; the honest alternative is "
+        'split.duplicates = "together".',
+        "{rows} filas de prueba ({share} %) repiten exactamente una de entrenamiento, y la prueba favorece al modelo; "
+        'la alternativa honesta es split.duplicates = "together".',
+    ),
+    "texts_across": FindingKind(
+        "warning",
+        "{rows} test rows ({share} %) have a '{column}' that a training row has too; the honest alternative is "
+        'split.kind = "group" with by = "{column}".',
+        "{rows} filas de prueba ({share} %) tienen un '{column}' que también está en el entrenamiento; la alternativa "
+        'honesta es split.kind = "group" con by = "{column}".',
+    ),
+    "conflicting_labels": FindingKind(
+        "warning",
+        "{rows} training rows ({share} %) have the features of another row but a different label; no model can get all "
+        "of them right.",
+        "{rows} filas de entrenamiento ({share} %) tienen las características de otra fila pero distinta etiqueta; "
+        "ningún modelo puede acertarlas todas.",
+    ),
+    "groups_across": FindingKind(
+        "warning",
+        "'{column}' looks like the key of {groups} groups, and {rows} test rows ({share} %) belong to a group seen in "
+        'training; the honest alternative is split.kind = "group" with by = "{column}".',
+        "'{column}' parece la clave de {groups} grupos, y {rows} filas de prueba ({share} %) son de un grupo visto en "
+        'el entrenamiento; la alternativa honesta es split.kind = "group" con by = "{column}".',
+    ),
+    "time_unused": FindingKind(
+        "warning",
+        "The rows are drawn at random although '{column}' tells their time; if the model is to judge later rows, the "
+        'honest alternative is split.kind = "time".',
+        "Las filas se sortean aunque '{column}' indica su tiempo; si el modelo va a juzgar filas posteriores, la "
+        'alternativa honesta es split.kind = "time".',
+    ),
+    "time_unused_groups": FindingKind(
+        "info",
+        "The split keeps groups together but does not follow the time in '{column}'.",
+        "La partición mantiene juntos los grupos, pero no sigue el tiempo de '{column}'.",
+    ),
+    "time_reversed": FindingKind(
+        "error",
+        "{rows} test rows are not later than the training rows by '{column}': the time order is broken.",
+        "{rows} filas de prueba no son posteriores a las de entrenamiento por '{column}': el orden temporal está roto.",
+    ),
+    "tiny_class": FindingKind(
+        "warning",
+        "Class '{label}' has {rows} training rows, fewer than {least}: its numbers will be uncertain.",
+        "La clase '{label}' tiene {rows} filas de entrenamiento, menos de {least}: sus números serán inciertos.",
+    ),
+    "imbalance": FindingKind(
+        "warning",
+        "Class '{label}' is {share} % of the training rows: a model that never predicts it has an accuracy of {dummy}; "
+        "look at pr_auc instead.",
+        "La clase '{label}' es el {share} % de las filas de entrenamiento: un modelo que nunca la predice tiene una "
+        "exactitud de {dummy}; mire pr_auc.",
+    ),
+    "small_test": FindingKind(
+        "warning",
+        "The test part has {rows} rows, about {rare} of them of the rarest class: mind the width of the intervals.",
+        "La parte de prueba tiene {rows} filas, unas {rare} de la clase más rara: fíjese en la anchura "
+        "de los intervalos.",
+    ),
+    "null_in_train": FindingKind(
+        "warning",
+        "'{column}' has no value in any training row; a model learns nothing from it.",
+        "'{column}' no tiene valor en ninguna fila de entrenamiento; el modelo no aprende nada de ella.",
+    ),
+    "constant_in_train": FindingKind(
+        "warning",
+        "'{column}' has one value only in the training rows; a model learns nothing from it.",
+        "'{column}' tiene un solo valor en las filas de entrenamiento; el modelo no aprende nada de ella.",
+    ),
+    "nearly_unique": FindingKind(
+        "warning",
+        "'{column}' has {values} different values in {rows} training rows, like an identifier; drop it or declare it "
+        '"id" in [data.types].',
+        "'{column}' tiene {values} valores distintos en {rows} filas de entrenamiento, como un identificador; quítela "
+        'o declárela "id" en [data.types].',
+    ),
+    "allow_unused": FindingKind(
+        "info",
+        "[audit] allow names '{column}', but nothing was found there to accept.",
+        "[audit] allow nombra '{column}', pero no se encontró nada que aceptar.",
+    ),
+    # what the schema decided for the user (`tahona.learn.inference`, `tahona.learn.labels`)
+    "identifier": FindingKind(
+        "warning",
+        "'{column}' only names its rows ({distinct:,} distinct values in {rows:,} rows); not used as a feature. "
+        "Declare its type in [data.types] if it is one.",
+        "'{column}' solo identifica sus filas ({distinct:,} valores distintos en {rows:,} filas); no se usa como "
+        "variable. Declare su tipo en [data.types] si lo es.",
+    ),
+    "mixed_types": FindingKind(
+        "warning",
+        "'{column}' mixes types (numbers: {number:,}, booleans: {boolean:,}, dates: {date:,}, texts: {text:,}); "
+        "every value is read as text.",
+        "'{column}' mezcla tipos (números: {number:,}, booleanos: {boolean:,}, fechas: {date:,}, textos: {text:,}); "
+        "todos sus valores se leen como texto.",
+    ),
+    "leading_zeros": FindingKind(
+        "warning",
+        "'{column}' holds codes with leading zeros; kept as text, {distinct:,} categories.",
+        "'{column}' contiene códigos con ceros a la izquierda; se conservan como texto, {distinct:,} categorías.",
+    ),
+    "many_levels": FindingKind(
+        "warning",
+        "'{column}' has {distinct:,} categories in {rows:,} rows; only the frequent ones are told apart.",
+        "'{column}' tiene {distinct:,} categorías en {rows:,} filas; solo se distinguen las frecuentes.",
+    ),
+    "date_form": FindingKind(
+        "info", "'{column}' is read as dates of the form {form}.", "'{column}' se lee como fechas de la forma {form}."
+    ),
+    "dates_unread": FindingKind(
+        "warning",
+        "'{column}' looks like dates ({dated:,} of {distinct:,} distinct values), but not all have one form; "
+        "not read as dates.",
+        "'{column}' parece contener fechas ({dated:,} de {distinct:,} valores distintos), pero no todas tienen la "
+        "misma forma; no se lee como fecha.",
+    ),
+    "label_variants": FindingKind(
+        "error",
+        "The label '{column}' has {variants} classes that differ only in case, blanks or '.0' ({rows:,} rows). "
+        "Make them one in a cleaning function.",
+        "La etiqueta '{column}' tiene {variants} clases que solo difieren en mayúsculas, espacios o '.0' ({rows:,} "
+        "filas). Unifíquelas en una función de limpieza.",
     ),
 }

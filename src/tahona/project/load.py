@@ -6,17 +6,19 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from tahona.core.findings import Finding
 from tahona.errors import ProjectError
 from tahona.project.layers import Layers, stack
 from tahona.project.locate import KeyPath, Toml, find_lines, line_of
 from tahona.project.model import FORMAT, Project
 from tahona.project.problems import NOT_KEYS, Problem, from_pydantic, one_error
-from tahona.project.rules import broken_rules, spoken_warnings
+from tahona.project.rules import broken_rules, project_findings
 from tahona.project.secrets import credentials
 
 FILE_NAME = "tahona.toml"
@@ -32,14 +34,22 @@ _LONG_KEY = re.compile(
 _AT = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedProject:
+    """A checked project, and what in its file is allowed but hardly meant."""
+
+    project: Project
+    findings: tuple[Finding, ...] = ()
+
+
 def load_project(
     folder_or_file: Path,
     *,
     env: str | None = None,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
-) -> Project:
-    """Read and check a project file; its `warnings` are for the caller to show.
+) -> LoadedProject:
+    """Read and check a project file; the findings are for the caller to show.
 
     Parameters
     ----------
@@ -186,7 +196,7 @@ def _check_overlays(document: Mapping[str, Any], text: str, file: Path, *, chose
         raise one_error(problems)
 
 
-def _check(layers: Layers, file: Path, environ: Mapping[str, str]) -> Project:
+def _check(layers: Layers, file: Path, environ: Mapping[str, str]) -> LoadedProject:
     problems = layers.read_environment(environ)
     unread = {problem.path for problem in problems}
     secrets = layers.secrets | {found for _, text in layers.texts() for found in credentials(text)}
@@ -197,8 +207,7 @@ def _check(layers: Layers, file: Path, environ: Mapping[str, str]) -> Project:
     )
     if problems:
         raise one_error(sorted(((layers.place(problem.path), problem) for problem in problems), key=_reading_order))
-    warnings = tuple(f"{layers.place(warning.path)}: {warning}" for warning in spoken_warnings(project, layers))
-    return project.with_origin(layers.places, warnings)
+    return LoadedProject(project.with_places(layers.places), tuple(project_findings(project, layers)))
 
 
 def _reading_order(located: tuple[str, Problem]) -> tuple[bool, int]:

@@ -64,7 +64,7 @@ class DataPart(Part):
     source: Annotated[str, Field(min_length=1)]
     """A file, `http(s)://…`, `sqlite:///…?table=…`, or `sample:NAME`; a relative path starts at the project."""
     allow_outside: bool = False
-    """Read a `source` file outside the project too. A path that begins with `${NAME}`, or is a `--set`, needs no leave."""
+    """Read a `source` file outside the project. A path that is a `--set` or begins with `${NAME}` needs no leave."""
     drop: tuple[str, ...] = ()
     """Columns that are never features."""
     clean: tuple[str, ...] = ()
@@ -250,23 +250,16 @@ class Project(Part):
     """The project's folder: set by the loader, not a key of the file."""
     file: Annotated[Path, Field(exclude=True, strict=False)] = Path("tahona.toml")
     """The project file as the caller named it, for messages: set by the loader, not a key of the file."""
-    _warnings: tuple[str, ...] = PrivateAttr(default=())
     _places: dict[KeyPath, str] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.project.name
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the loader wants to be said, each with `file:line`; nothing in them is secret."""
-        return self._warnings
-
-    def with_origin(self, places: Mapping[KeyPath, str], warnings: tuple[str, ...]) -> Project:
-        """Return this project with where each key came from, and the loader's warnings."""
+    def with_places(self, places: Mapping[KeyPath, str]) -> Project:
+        """Return this project with where each of its keys came from."""
         project = self.model_copy()
         project._places = dict(places)  # noqa: SLF001  our own copy
-        project._warnings = warnings  # noqa: SLF001
         return project
 
     def place(self, *path: str | int) -> str:

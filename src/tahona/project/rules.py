@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tahona.core.families import FAMILY_NAMES
+from tahona.core.findings import Finding
 from tahona.core.spelling import did_you_mean
 from tahona.project.locate import KeyPath
 from tahona.project.model import FloatRange, IntRange, Project
-from tahona.project.problems import Problem
+from tahona.project.problems import Problem, dotted
 from tahona.project.secrets import credentials
 
 if TYPE_CHECKING:
@@ -256,29 +256,23 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
 )
 
 
-def spoken_warnings(project: Project, layers: Layers) -> Iterator[Problem]:
-    """Yield what is allowed but hardly meant."""
+def project_findings(project: Project, layers: Layers) -> Iterator[Finding]:
+    """Yield what is allowed but hardly meant; each finding's facts are its key and its place."""
     for path, text in layers.texts():
         values = layers.from_environment.get(path, ())
-        literal = [
-            found for found in credentials(text) if not any(found in value or value in found for value in values)
-        ]
-        if literal:
-            yield Problem(
-                path, "holds a password or token in plain sight", "write ${NAME} and set it in the environment"
-            )
+        if any(all(found not in value and value not in found for value in values) for found in credentials(text)):
+            yield _finding("literal_secret", path, layers)
     for family in project.train.search:
         if family not in project.train.models:
-            yield Problem(("train", "search", family), "is not among train.models, so it has no effect")
+            yield _finding("idle_search", ("train", "search", family), layers)
     data = project.data
     for column in data.types:
         if column in data.drop and column != project.split.by and not data.clean:
-            yield Problem(("data", "types", column), "is dropped, so its type has no effect")
+            yield _finding("idle_type", ("data", "types", column), layers)
 
 
-def plain_name(name: str) -> str:
-    """Return a column's name as the cleaned table spells it: composed accents, no blanks around it."""
-    return unicodedata.normalize("NFC", name).strip()
+def _finding(kind: str, path: KeyPath, layers: Layers) -> Finding:
+    return Finding(kind, facts={"key": dotted(path), "where": layers.place(path)})
 
 
 def _guess(word: str, known: Sequence[str] | Mapping[str, Any], otherwise: str) -> str:
