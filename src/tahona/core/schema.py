@@ -15,10 +15,11 @@ ROW = "_row"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A feature column as the training rows showed it.
+    """A column as the training rows showed it; every kind but ``id`` is a feature.
 
     ``low`` and ``high`` bound a numeric column (datetimes: seconds since 1970); ``levels`` are the most frequent
-    values of a category (as canonical text, at most 1,000) and empty for the other kinds.
+    values of a category (as canonical text, at most 1,000) and empty for the other kinds. ``format`` is the strptime
+    format of a datetime column whose text is not ISO 8601.
     """
 
     name: str
@@ -27,11 +28,12 @@ class Column:
     low: float | None = None
     high: float | None = None
     levels: tuple[str, ...] = ()
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The feature columns in order, and the label.
+    """The columns in order, and the label.
 
     ``labels`` are canonical texts. With two classes the *positive* one stands last, so that class code 1 is positive;
     with more they are in natural order and ``positive`` is None.
@@ -49,6 +51,11 @@ class Schema:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns a model may read: all but identifiers."""
+        return tuple(column for column in self.columns if column.kind != "id")
 
     def of_kind(self, *kinds: Kind) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind in kinds)
