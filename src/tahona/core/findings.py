@@ -86,14 +86,14 @@ FINDINGS: dict[str, FindingKind] = {
     "read_as": FindingKind("info", "Read as {format}: {details}.", "Leído como {format}: {details}."),
     "literal_nulls": FindingKind(
         "warning",
-        "'{column}' would be numeric but for {count:,} cells ({words}), and is kept as text. If they mean \"no value\", "
+        "'{column}' would be numeric but for {count:,} cells ({words}), and is kept as text. If they mean 'no value', "
         "name them in [data] nulls.",
         "'{column}' sería numérica salvo por {count:,} celdas ({words}), y se conserva como texto. Si significan «sin "
         "valor», nómbrelas en [data] nulls.",
     ),
     "null_words": FindingKind(
         "info",
-        "{count:,} cells of '{column}' ({words}) are kept as text; if they mean \"no value\", name them in [data] nulls.",
+        "{count:,} cells of '{column}' ({words}) are kept as text; if they mean 'no value', name them in [data] nulls.",
         "{count:,} celdas de '{column}' ({words}) se conservan como texto; si significan «sin valor», nómbrelas en "
         "[data] nulls.",
     ),
@@ -308,8 +308,15 @@ FINDINGS: dict[str, FindingKind] = {
     ),
     "leading_zeros": FindingKind(
         "warning",
-        "'{column}' holds codes with leading zeros; kept as text, {distinct:,} categories.",
-        "'{column}' contiene códigos con ceros a la izquierda; se conservan como texto, {distinct:,} categorías.",
+        "'{column}' holds codes with leading zeros; kept as text, {distinct:,} distinct values.",
+        "'{column}' contiene códigos con ceros a la izquierda; se conservan como texto, {distinct:,} valores distintos.",
+    ),
+    "numbers_as_text": FindingKind(
+        "warning",
+        "'{column}' holds numbers written as text; read as {distinct:,} categories. If they are quantities, turn them "
+        "into numbers in a cleaning function.",
+        "'{column}' contiene números escritos como texto; se leen como {distinct:,} categorías. Si son cantidades, "
+        "conviértalos en números en una función de limpieza.",
     ),
     "many_levels": FindingKind(
         "warning",
