@@ -30,7 +30,7 @@ lint: setup  ## style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/check_lock.py
+	$(BIN)/python scripts/check_house.py
 
 format: setup  ## let ruff write the style
 	$(BIN)/ruff check --fix .

@@ -39,6 +39,8 @@ class TahonaError(Exception):
         self.what = what
         self.where = where
         self.fix = fix
+        self.document: dict[str, object] = {}
+        """What a program is told besides (`--json`): the summary of a refused run."""
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

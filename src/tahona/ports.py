@@ -86,5 +86,5 @@ class Executor(Protocol):
 class Orchestrator(Protocol):
     """What walks a plan in dependency order. It gets ids only; data passes through the store."""
 
-    def walk(self, plan: Plan, run_step: Callable[[str], None]) -> None:
+    def walk(self, plan: Plan, run_step: Callable[[str], object]) -> None:
         """Call ``run_step(step_id)`` once for each step, never before the steps it waits for."""

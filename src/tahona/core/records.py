@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 StepState = Literal["done", "cached", "failed", "refused", "waiting"]
+AliasAction = Literal["promote", "rollback", "register", "override"]
 RunStatus = Literal["running", "done", "refused", "failed"]
 
 
@@ -63,6 +64,8 @@ class RunRecord:
     test: Mapping[str, Interval] = field(default_factory=dict)
     """Metrics of the chosen model on the test rows."""
     error: str = ""
+    chosen: str = ""
+    """The model that ``test`` is about: a family's name or "ensemble"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class AliasEvent:
     alias: str
     version: int
     previous: int
-    action: Literal["promote", "rollback", "register", "override"]
+    action: AliasAction
     who: str
     why: str
     when: str

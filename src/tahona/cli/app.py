@@ -1,0 +1,53 @@
+"""All commands in one place; each group is one file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tahona.cli import models, names, predicting, project, runs
+
+app = typer.Typer(
+    name="tahona",
+    help="From a table with a label to a registered model whose numbers hold in production.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+export = typer.Typer(help="Write things in other programs' formats.", no_args_is_help=True)
+naming = typer.Typer(help="File names.", no_args_is_help=True)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        from tahona import __version__
+
+        print(__version__)  # noqa: T201 - this is the program's output
+        raise typer.Exit
+
+
+app.command("run")(runs.run)
+app.command("step")(runs.step)
+app.command("plan")(runs.plan)
+app.command("why")(runs.why)
+app.command("runs")(runs.runs)
+app.command("show")(runs.show)
+app.command("leaderboard")(runs.leaderboard)
+app.command("report")(runs.report)
+app.command("models")(models.models)
+app.command("promote")(models.promote)
+app.command("rollback")(models.rollback)
+app.command("history")(models.history)
+app.command("predict")(predicting.predict)
+app.command("check")(project.check)
+app.command("schema")(project.schema)
+app.command("new")(project.new)
+export.command("model")(models.export_model)
+naming.command("check")(names.check)
+app.add_typer(export, name="export")
+app.add_typer(naming, name="names")

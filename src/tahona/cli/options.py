@@ -1,0 +1,20 @@
+"""The options that every command shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    Path, typer.Option("-C", "--directory", metavar="DIR", help="The project's folder, or a project file in it.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output; all else on standard error.")]
+Env = Annotated[str | None, typer.Option("--env", metavar="NAME", help="Overlay the tables of [env.NAME].")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key, for example train.trials=5. May be repeated."),
+]
+
+HERE = Path()

@@ -1,0 +1,287 @@
+"""Commands about runs: run, step, plan, why, runs, show, leaderboard, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tahona.cli.options import HERE, Env, Folder, Json, Set
+from tahona.errors import InputError, RefusedError
+
+if TYPE_CHECKING:
+    from tahona.core.records import RunRecord
+    from tahona.lifecycle.running import RunSummary
+
+On = Annotated[str, typer.Option("--on", metavar="NAME", help="The orchestrator.")]
+
+
+def run(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None, on: On = "local") -> None:
+    """Take the project from data to a registered version and a report; what is done already is not done again."""
+    from tahona.cli.progress import shown_progress
+    from tahona.cli.terminal import print_json
+    from tahona.lifecycle.road import Road, plan_run
+    from tahona.lifecycle.running import run_project, summarise
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or (), on=on)
+    with shown_progress(hush=json) as progress:
+        try:
+            summary = run_project(opened, progress)
+        except RefusedError as error:
+            error.document = summarise(Road(opened, plan_run(opened)), "refused").to_dict()
+            raise
+    if json:
+        print_json(summary.to_dict())
+    else:
+        print_summary(summary)
+
+
+def print_summary(summary: RunSummary) -> None:
+    """Print what came of a run: leaderboard, test metrics, findings that matter, version, path of the report."""
+    from tahona.cli.terminal import number, out, print_table
+
+    console = out()
+    print_leaderboard(summary.leaderboard, chosen=summary.family)
+    if summary.candidates:
+        names = ("precision", "recall", "f1", "roc_auc")
+        print_table(
+            ("on the test rows", *names),
+            [
+                (model, *(metrics.get(name, {}).get("value") for name in names))
+                for model, metrics in summary.candidates.items()
+            ],
+        )
+    for finding in summary.findings:
+        if finding.severity != "info":
+            accepted = f" (accepted: {finding.accepted})" if finding.accepted else ""
+            console.print(f"{finding.severity}: {finding.message()}{accepted}", markup=False)
+    shown = ", ".join(
+        f"{name} {number(value.value)} ({number(value.low)} to {number(value.high)})"
+        for name, value in summary.test.items()
+        if name in {"roc_auc", "f1", "f1_macro"}
+    )
+    title = "champion" if summary.champion else "not champion: " + "; ".join(summary.gate.get("reasons", []))
+    console.print(f"\n{summary.model} version {summary.version}: {summary.family}, {shown}", markup=False)
+    console.print(f"This version is the {title}." if summary.champion else f"This version is {title}.", markup=False)
+    if summary.nothing_to_do:
+        console.print("Nothing to do: every step has its result already.", markup=False)
+    console.print(f"Report: {summary.report}", markup=False)
+
+
+def print_leaderboard(rows: tuple[Mapping[str, Any], ...], *, chosen: str = "") -> None:
+    from tahona.cli.terminal import number, print_table
+
+    metric = rows[0]["metric"] if rows else "metric"
+    print_table(
+        ("model", metric, "95 % interval", "trials", "CPU s", ""),
+        [
+            (
+                row["model"],
+                row["value"],
+                f"{number(row['low'])} … {number(row['high'])}",
+                row.get("trials"),
+                number(row.get("cpu_seconds"), 1),
+                "← chosen" if row["model"] == chosen else "",
+            )
+            for row in rows
+        ],
+        title="Leaderboard (folds of the training rows)",
+    )
+
+
+def step(
+    step_id: Annotated[str, typer.Argument(metavar="STEP", help="For example split, or train@tree.")],
+    run_id: Annotated[str | None, typer.Option("--run", help="The run that this step belongs to.")] = None,
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Run one step; the steps it waits for must have their results. This is all that an orchestrator calls."""
+    from tahona.cli.progress import shown_progress
+    from tahona.cli.terminal import out, print_json
+    from tahona.lifecycle.road import Road, plan_run
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    laid = plan_run(opened)
+    if run_id is not None and run_id != laid.run:
+        raise InputError(
+            f"the project is now run '{laid.run}', not '{run_id}': project file, data or code changed since",
+            where="--run",
+            fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
+        )
+    with shown_progress(hush=json) as progress:
+        record = Road(opened, laid, progress).run_step(step_id)
+    facts = {"run": laid.run, "step": record.id, "state": record.state, "seconds": record.seconds}
+    if json:
+        print_json({**facts, "fingerprint": record.fingerprint})
+    else:
+        out().print(f"{record.id}: {record.state}", markup=False)
+
+
+def plan(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None) -> None:
+    """Show the steps of the run, what each waits for, and which have their result already."""
+    from tahona.cli.terminal import print_json, print_table
+    from tahona.lifecycle.road import Road, plan_run
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    road = Road(opened, plan_run(opened))
+    rows = [(each.id, list(each.after), road.result(each.id) is not None) for each in road.plan]
+    if json:
+        print_json({"run": road.plan.run, "steps": [{"id": i, "after": a, "stored": s} for i, a, s in rows]})
+        return
+    print_table(
+        ("step", "waits for", "result"),
+        [(name, ", ".join(after), "stored" if stored else "") for name, after, stored in rows],
+        title=f"Run {road.plan.run}",
+    )
+
+
+def why(
+    step_id: Annotated[str, typer.Argument(metavar="STEP", help="For example split, or train@tree.")],
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Say why a step will run again, or why it will not."""
+    from tahona.cli.terminal import out, print_json
+    from tahona.lifecycle.road import Road, plan_run
+    from tahona.lifecycle.why import explain
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    road = Road(opened, plan_run(opened))
+    if step_id not in road.plan:
+        raise InputError(f"there is no step '{step_id}'", where="command line", fix="tahona plan lists the steps")
+    reasons = explain(road, step_id)
+    if json:
+        print_json({"step": step_id, "stored": road.result(step_id) is not None, "reasons": list(reasons)})
+        return
+    for reason in reasons:
+        out().print(reason, markup=False)
+
+
+def runs(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None) -> None:
+    """List the project's runs, the newest first."""
+    from tahona.cli.terminal import print_json, print_table
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    found = opened.ledger.runs(opened.project.name)
+    if json:
+        print_json({"runs": [_run_facts(record) for record in found]})
+        return
+    print_table(
+        ("run", "status", "started", "best", "value"),
+        [
+            (
+                record.id,
+                record.status,
+                record.started[:19],
+                record.leaderboard[0]["model"] if record.leaderboard else "",
+                record.leaderboard[0]["value"] if record.leaderboard else None,
+            )
+            for record in found
+        ],
+    )
+
+
+def show(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; the newest when absent.")] = None,
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Show one run: parameters, steps, leaderboard and test metrics."""
+    from tahona.cli.terminal import out, print_json, print_table
+
+    record = _find(run_id, directory, env, set_)
+    if json:
+        print_json(_run_facts(record))
+        return
+    out().print(f"Run {record.id}: {record.status}, started {record.started[:19]}", markup=False)
+    if record.error:
+        out().print(record.error, markup=False)
+    print_table(("step", "state", "seconds"), [(s.id, s.state, f"{s.seconds:.2f}") for s in record.steps])
+    print_leaderboard(record.leaderboard)
+    print_table(
+        ("test metric", "value", "low", "high"),
+        [(name, value.value, value.low, value.high) for name, value in record.test.items()],
+    )
+
+
+def leaderboard(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; the newest when absent.")] = None,
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Show a run's leaderboard."""
+    from tahona.cli.terminal import print_json
+
+    record = _find(run_id, directory, env, set_)
+    if json:
+        print_json({"run": record.id, "leaderboard": [dict(row) for row in record.leaderboard]})
+        return
+    print_leaderboard(record.leaderboard)
+
+
+def report(
+    directory: Folder = HERE,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Where to write it.")] = None,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Write the report of the project's present run again, with its figures, and print the page's path."""
+    from tahona.cli.terminal import out, print_json
+    from tahona.lifecycle.road import Road, plan_run
+    from tahona.lifecycle.running import lay_out_reports
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    page = lay_out_reports(Road(opened, plan_run(opened)), output or opened.project.root / "reports")
+    if page is None:
+        raise InputError("this project, as it stands, has not been run to its end", fix="tahona run")
+    if json:
+        print_json({"report": str(page)})
+        return
+    out().print(str(page), markup=False)
+
+
+def _find(run_id: str | None, directory: Path, env: str | None, overrides: list[str] | None) -> RunRecord:
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=overrides or ())
+    found = opened.ledger.runs(opened.project.name)
+    for record in found:
+        if run_id is None or record.id == run_id:
+            return record
+    raise InputError(
+        "there is no run yet" if run_id is None else "there is no such run of this project",
+        where=opened.project.name,
+        fix="tahona run" if run_id is None else "tahona runs lists them",
+    )
+
+
+def _run_facts(record: RunRecord) -> dict[str, Any]:
+    return {
+        "run": record.id,
+        "status": record.status,
+        "started": record.started,
+        "finished": record.finished,
+        "data_digest": record.data_digest,
+        "params": dict(record.params),
+        "steps": [{"id": s.id, "state": s.state, "seconds": s.seconds} for s in record.steps],
+        "leaderboard": [dict(row) for row in record.leaderboard],
+        "test": {name: value.to_dict() for name, value in record.test.items()},
+        "error": record.error,
+    }

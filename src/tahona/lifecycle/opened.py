@@ -1,0 +1,35 @@
+"""A project with its doors open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tahona.core.findings import Finding
+from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
+from tahona.project.model import Project
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProject:
+    """A project file and the adapters that it names."""
+
+    project: Project
+    source: Source
+    store: Store
+    ledger: Ledger
+    executor: Executor
+    orchestrator: Orchestrator
+    notices: tuple[Finding, ...] = ()
+    """What loading the project file had to say."""
+
+    @property
+    def folder(self) -> Path:
+        """Where Tahona keeps what is its own: `.tahona` in the project's folder."""
+        return self.project.root / ".tahona"
+
+
+def silent(event: str, facts: Mapping[str, Any]) -> None:
+    """Tell nobody."""

@@ -1,0 +1,191 @@
+"""One plan on its way: which steps have a result, and the one function that runs a step."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tahona.core.plan import Plan, Step, make_plan
+from tahona.core.records import StepRecord
+from tahona.digests import digest_json
+from tahona.errors import InputError
+from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
+from tahona.lifecycle.opened import OpenProject, silent
+from tahona.lifecycle.results import StepResult, refusal_to_dict
+from tahona.lifecycle.workplace import notes_folder, scratch_folder
+from tahona.steps import station
+from tahona.steps.context import Progress, StepContext
+
+DECIDING = ("project", "data", "split", "train", "decision", "gate", "audit")
+"""The sections that make a run another run; where it runs and what it is kept in do not."""
+
+
+def plan_run(opened: OpenProject) -> Plan:
+    """Lay out the run of this project as it stands. The same project, data and code give the same run id anywhere."""
+    project = opened.project
+    digest = digest_json(
+        {
+            "tahona": code_digest(),
+            "project": project.part(*DECIDING),
+            "source": opened.source.version(),
+            "functions": functions_digest(opened),
+        }
+    )
+    return make_plan(f"{project.name}-{digest[:10]}", families(opened))
+
+
+def families(opened: OpenProject) -> tuple[str, ...]:
+    """Return the families to train: the project's, and the dummy, which is never left out."""
+    return ("dummy", *(name for name in opened.project.train.models if name != "dummy"))
+
+
+class Road:
+    """A plan and the results that its steps have so far."""
+
+    def __init__(self, opened: OpenProject, plan: Plan, progress: Progress = silent) -> None:
+        self.opened = opened
+        self.plan = plan
+        self.progress = progress
+        self.records: dict[str, StepRecord] = {}
+        self._results: dict[str, StepResult] = {}
+
+    def result(self, step_id: str) -> StepResult | None:
+        """Return the step's stored result, or None when it (or a step before it) has none."""
+        if step_id in self._results:
+            return self._results[step_id]
+        parts = self.parts(self.plan[step_id])
+        if parts is None:
+            return None
+        kept = self.opened.store.recall(digest_json(parts))
+        if kept is None:
+            return None
+        self._results[step_id] = StepResult.from_bytes(kept)
+        return self._results[step_id]
+
+    def parts(self, step: Step) -> dict[str, Any] | None:
+        """Return what the step's fingerprint is made of, or None while a step before it has no result."""
+        upstream = {}
+        for name in step.after:
+            result = self.result(name)
+            if result is None:
+                return None
+            upstream[name] = result
+        return fingerprint_parts(self.opened, step, station(step.station), upstream)
+
+    def run_step(self, step_id: str) -> StepRecord:
+        """Run the step unless its result is there already. The one way in which a step is ever run.
+
+        Raises what the step raises; a step that refuses (audit) has a result too, and its refusal is raised each time.
+        """
+        step = self._step(step_id)
+        waiting = [name for name in step.after if self.result(name) is None]
+        if waiting:
+            raise InputError(
+                f"step '{step_id}' waits for {', '.join(waiting)}", where=self.plan.run, fix=f"tahona step {waiting[0]}"
+            )
+        for name in step.after:
+            self._results[name].raise_refusal()
+        result = self.result(step_id)
+        state = "cached"
+        if result is None:
+            self.progress("step", {"step": step_id, "state": "running"})
+            result = self._work(step)
+            self._results[step_id] = result
+            state = "done"
+        if result.refusal:
+            state = "refused"
+        record = StepRecord(
+            step_id,
+            state,  # type: ignore[arg-type]
+            seconds=result.seconds if state == "done" else 0.0,
+            cpu_seconds=result.cpu_seconds if state == "done" else 0.0,
+            fingerprint=result.fingerprint,
+        )
+        self.records[step_id] = record
+        self._remember(step_id, result)
+        self.progress("step", {"step": step_id, "state": state, "seconds": record.seconds})
+        result.raise_refusal()
+        return record
+
+    def last_parts(self, step_id: str) -> dict[str, Any] | None:
+        """Return what the step's result depended on when it last ran here."""
+        file = self._last(step_id)
+        return dict(StepResult.from_bytes(file.read_bytes()).parts) if file.exists() else None
+
+    def files(self, step_id: str) -> dict[str, Path]:
+        """Return the step's result files; empty when it has no result."""
+        result = self.result(step_id)
+        return {} if result is None else result.files(self.opened.store)
+
+    def _step(self, step_id: str) -> Step:
+        if step_id not in self.plan:
+            raise InputError(
+                f"there is no step '{step_id}'", where=self.plan.run, fix=f"one of {', '.join(s.id for s in self.plan)}"
+            )
+        return self.plan[step_id]
+
+    def _work(self, step: Step) -> StepResult:
+        parts = self.parts(step)
+        assert parts is not None
+        fingerprint = digest_json(parts)
+        opened, place = self.opened, station(step.station)
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        with scratch_folder(opened.folder, step.id) as scratch, notes_folder(opened.folder, fingerprint) as notes:
+            context = StepContext(
+                project=opened.project,
+                run=self.plan.run,
+                step=step,
+                scratch=scratch,
+                notes=notes,
+                source=opened.source,
+                store=opened.store,
+                ledger=opened.ledger,
+                executor=opened.executor,
+                progress=self.progress,
+            )
+            refusal = place.run(context, self._inputs(step, {**place.NEEDS, **_joined(place.NEEDS, place.SEES)}))
+            written = sorted(path for path in scratch.rglob("*") if path.is_file())
+            outputs = {path.relative_to(scratch).as_posix(): opened.store.put(path) for path in written}
+            result = StepResult(
+                step.id,
+                fingerprint,
+                parts,
+                outputs,
+                seconds=round(time.perf_counter() - wall, 4),
+                cpu_seconds=round(_cpu_seconds() - cpu, 4),
+                refusal=refusal_to_dict(refusal),
+            )
+            return StepResult.from_bytes(opened.store.record(fingerprint, result.to_bytes()))
+
+    def _inputs(self, step: Step, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Path]]:
+        """Fetch, for each step before this one, just the files that it names."""
+        return {
+            name: {
+                file: self.opened.store.get(digest)
+                for file, digest in self._results[name].outputs.items()
+                if matches(file, wanted.get(name.partition("@")[0], ()))
+            }
+            for name in step.after
+        }
+
+    def _last(self, step_id: str) -> Path:
+        return self.opened.folder / "last" / f"{step_id}.json"
+
+    def _remember(self, step_id: str, result: StepResult) -> None:
+        file = self._last(step_id)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(result.to_bytes())
+        fresh.replace(file)
+
+
+def _joined(needs: Mapping[str, tuple[str, ...]], sees: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {name: (*needs.get(name, ()), *patterns) for name, patterns in sees.items()}
+
+
+def _cpu_seconds() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

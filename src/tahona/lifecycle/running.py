@@ -1,0 +1,192 @@
+"""Run a project: walk the plan, keep the ledger, lay out the reports, and say what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tahona.core.findings import Finding
+from tahona.core.plan import Plan
+from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord
+from tahona.errors import RefusedError, TahonaError
+from tahona.lifecycle.opened import OpenProject, silent
+from tahona.lifecycle.road import DECIDING, Road, plan_run
+from tahona.steps.context import Progress
+
+REPORTS = ("report.html", "report.md", "model_card.md")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run gave: the document of `tahona run --json`."""
+
+    run: str
+    status: RunStatus
+    steps: tuple[StepRecord, ...]
+    leaderboard: tuple[Mapping[str, Any], ...] = ()
+    test: Mapping[str, Interval] = field(default_factory=dict)
+    candidates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    model: str = ""
+    family: str = ""
+    version: int = 0
+    champion: bool = False
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    report: Path | None = None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every step had its result already."""
+        return all(step.state == "cached" for step in self.steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "status": self.status,
+            "nothing_to_do": self.nothing_to_do,
+            "steps": [
+                {"id": step.id, "state": step.state, "seconds": step.seconds, "cpu_seconds": step.cpu_seconds}
+                for step in self.steps
+            ],
+            "leaderboard": [dict(row) for row in self.leaderboard],
+            "test": {name: interval.to_dict() for name, interval in self.test.items()},
+            "candidates": {name: dict(metrics) for name, metrics in self.candidates.items()},
+            "findings": [finding.to_dict() for finding in self.findings],
+            "model": self.model,
+            "family": self.family,
+            "version": self.version,
+            "champion": self.champion,
+            "gate": dict(self.gate),
+            "report": None if self.report is None else str(self.report),
+        }
+
+
+def run_project(opened: OpenProject, progress: Progress = silent) -> RunSummary:
+    """Take the project from its source to a registered version and a report; finished steps are not run again.
+
+    Raises what a step raises, after the ledger was told. A refusal (audit) leaves a run with status "refused".
+    """
+    plan = plan_run(opened)
+    road = Road(opened, plan, progress)
+    known = {record.id: record for record in opened.ledger.runs(opened.project.name)}.get(plan.run)
+    if known is not None and known.status == "done" and _all_stored(road, plan):
+        for step in plan:
+            road.run_step(step.id)
+        return summarise(road, "done")
+    started = known.started if known is not None else now()
+    opened.ledger.save_run(_record(road, "running", started))
+    try:
+        opened.orchestrator.walk(plan, road.run_step)
+    except TahonaError as error:
+        status: RunStatus = "refused" if isinstance(error, RefusedError) else "failed"
+        opened.ledger.save_run(_record(road, status, started, str(error)))
+        raise
+    opened.ledger.save_run(_record(road, "done", started))
+    return summarise(road, "done")
+
+
+def summarise(road: Road, status: RunStatus) -> RunSummary:
+    """Read a run's results back into one summary, and lay its reports out in the project's `reports/`."""
+    evaluation = document(road, "evaluate", "evaluation.json")
+    registration = document(road, "register", "registration.json")
+    return RunSummary(
+        run=road.plan.run,
+        status=status,
+        steps=_steps(road),
+        leaderboard=leaderboard(road),
+        test=_intervals(evaluation.get("metrics", {})),
+        candidates=evaluation.get("candidates", {}),
+        findings=findings(road),
+        model=registration.get("name", ""),
+        family=evaluation.get("chosen", ""),
+        version=registration.get("version", 0),
+        champion=registration.get("champion", False),
+        gate=registration.get("gate", {}),
+        report=lay_out_reports(road, road.opened.project.root / "reports"),
+    )
+
+
+def findings(road: Road) -> tuple[Finding, ...]:
+    """Return what was noticed: the audit's list (which has the earlier ones) and the evaluation's."""
+    said = [
+        *document(road, "audit", "audit.json").get("findings", []),
+        *document(road, "evaluate", "evaluation.json").get("findings", []),
+    ]
+    return (*road.opened.notices, *(Finding.from_dict(data) for data in said))
+
+
+def leaderboard(road: Road) -> tuple[Mapping[str, Any], ...]:
+    """Return the leaderboard, best first, with what each family cost."""
+    from tahona.steps.report import with_costs
+
+    board = document(road, "select", "leaderboard.json")
+    if not board:
+        return ()
+    timings = {step.family: document(road, step.id, "timing.json") for step in road.plan if step.station == "train"}
+    return tuple(with_costs(board, timings)["rows"])
+
+
+def document(road: Road, step_id: str, name: str) -> dict[str, Any]:
+    """Return a JSON result of a step, or an empty document when the step has no result yet."""
+    result = road.result(step_id)
+    if result is None or name not in result.outputs:
+        return {}
+    return dict(json.loads(road.opened.store.get(result.outputs[name]).read_text("utf-8")))
+
+
+def lay_out_reports(road: Road, folder: Path) -> Path | None:
+    """Write the run's report, card and figures into the folder (files that are there already stay); return the page.
+
+    The folder always shows the newest run; every earlier one is in the store (`tahona report RUN -o DIR`).
+    """
+    result = road.result("report")
+    if result is None:
+        return None
+    for name, digest in result.outputs.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        content = road.opened.store.get(digest).read_bytes()
+        if place.exists() and place.read_bytes() == content:
+            continue
+        fresh = place.with_name(f".{place.name}.new")
+        fresh.write_bytes(content)
+        fresh.replace(place)
+    return folder / REPORTS[0]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _all_stored(road: Road, plan: Plan) -> bool:
+    return all(road.result(step.id) is not None for step in plan)
+
+
+def _steps(road: Road) -> tuple[StepRecord, ...]:
+    return tuple(road.records.get(step.id, StepRecord(step.id, "waiting")) for step in road.plan)
+
+
+def _intervals(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Interval]:
+    return {name: Interval(**values) for name, values in metrics.items()}
+
+
+def _record(road: Road, status: RunStatus, started: str, error: str = "") -> RunRecord:
+    raw = road.result("ingest") if status != "running" else None
+    evaluation = document(road, "evaluate", "evaluation.json") if status == "done" else {}
+    return RunRecord(
+        id=road.plan.run,
+        project=road.opened.project.name,
+        status=status,
+        started=started,
+        finished="" if status == "running" else now(),
+        data_digest="" if raw is None else raw.outputs["raw.parquet"],
+        params=road.opened.project.part(*DECIDING),
+        steps=_steps(road),
+        leaderboard=leaderboard(road) if status == "done" else (),
+        test=_intervals(evaluation.get("metrics", {})),
+        error=error,
+    )

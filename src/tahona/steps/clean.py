@@ -1,0 +1,118 @@
+"""clean: run the user's functions, settle what kind each column is, and keep the typed table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tahona.core.schema import ROW
+from tahona.errors import DataError
+from tahona.steps.context import Inputs, StepContext
+from tahona.steps.documents import read_json, read_table, write_findings, write_json, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tahona.core.schema import Schema
+    from tahona.core.plan import Step
+    from tahona.project.model import Project
+
+NEEDS = {"ingest": ("raw.parquet", "ingest.json")}
+SEES: dict[str, tuple[str, ...]] = {}
+LIBRARIES = ("pandas", "pyarrow", "numpy")
+
+
+def settings(project: Project, step: Step) -> dict[str, Any]:
+    """Return what of the project file this step reads."""
+    data = project.part("data")["data"]
+    return {
+        "target": project.project.target,
+        "positive": project.project.positive,
+        "keep": kept_columns(project),
+        **{key: data[key] for key in ("drop", "clean", "types", "formats")},
+    }
+
+
+def run(context: StepContext, inputs: Inputs) -> None:
+    """Write `interim.parquet` (features, label, `_row`), `schema.json`, `clean.json` and `cleaning.json`."""
+    from tahona.learn.columns import infer_schema
+
+    project = context.project
+    raw = read_table(inputs["ingest"]["raw.parquet"])
+    frame = clean_frame(project, raw)
+    schema, findings = infer_schema(
+        frame,
+        target=project.project.target,
+        positive=project.project.positive,
+        drop=project.data.drop,
+        types=project.data.types,
+        formats=project.data.formats,
+    )
+    write_table(context.output("interim.parquet"), typed_frame(frame, schema, keep=kept_columns(project)))
+    write_json(context.output("schema.json"), schema.to_dict())
+    write_findings(context.output("clean.json"), findings, rows=len(frame), dropped_rows=len(raw) - len(frame))
+    types = read_json(inputs["ingest"]["ingest.json"])["types"]
+    write_json(context.output("cleaning.json"), describe_cleaning(project, types, schema))
+
+
+def clean_frame(project: Project, raw: pd.DataFrame) -> pd.DataFrame:
+    """Return the table after the user's functions; its index is the row's place in the raw table."""
+    from tahona.project.functions import apply, load_functions
+
+    frame = raw
+    for function in load_functions(project):
+        frame = apply(function, frame)
+        if not frame.index.isin(raw.index).all() or frame.index.has_duplicates:
+            raise DataError(
+                "the function gave rows that were not there before",
+                where=function.name,
+                fix="change or drop rows, and keep the index of those that stay (no reset_index)",
+            )
+    return frame
+
+
+def kept_columns(project: Project) -> tuple[str, ...]:
+    """Name the columns that are no features but that the split or the evaluation reads."""
+    named = (project.split.by, *project.audit.slices)
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> pd.DataFrame:
+    """Return label, `_row`, the feature columns in their kinds, and the columns to keep besides."""
+    import pandas as pd
+
+    from tahona.learn.columns import to_columns
+
+    columns: dict[str, object] = {ROW: frame.index.to_numpy(dtype=np.int64)}
+    for name, values in to_columns(frame, schema).items():
+        columns[name] = pd.array(values, dtype="str") if values.dtype == object else values
+    for name in keep:
+        if name not in frame.columns:
+            raise DataError(f"there is no column '{name}'", where="split.by or audit.slices")
+        columns.setdefault(name, frame[name].array)
+    columns[schema.target] = label_texts(frame[schema.target])
+    return pd.DataFrame(columns)
+
+
+def label_texts(labels: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    from tahona.learn.columns import canonical
+
+    return pd.Series([canonical(value) for value in labels], dtype="str").array  # type: ignore[return-value]
+
+
+def describe_cleaning(project: Project, raw_types: dict[str, str], schema: Schema) -> dict[str, object]:
+    """Say what a raw row consists of and which functions it passes: what a bundle must know."""
+    from tahona.project.functions import load_functions, source_digest
+
+    functions = load_functions(project)
+    if not functions:
+        return {"functions": [], "digest": "", "raw_types": {}}
+    left_out = {schema.target, *project.data.drop}
+    return {
+        "functions": list(project.data.clean),
+        "digest": source_digest(functions),
+        "raw_types": {name: kind for name, kind in raw_types.items() if name not in left_out},
+    }

@@ -1,0 +1,78 @@
+"""How results look on disk: JSON with sorted keys, Parquet, and arrays. Equal values give equal bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tahona.core.findings import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write a JSON document; numbers that JSON lacks (NaN, infinity) become null."""
+    path.write_text(json.dumps(_finite(data), sort_keys=True, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - a document's shape is its writer's affair
+    return json.loads(path.read_text("utf-8"))
+
+
+def write_findings(path: Path, findings: Iterable[Finding], **facts: object) -> None:
+    write_json(path, {**facts, "findings": [finding.to_dict() for finding in findings]})
+
+
+def read_findings(path: Path) -> tuple[Finding, ...]:
+    return tuple(Finding.from_dict(data) for data in read_json(path)["findings"])
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    frame.to_parquet(path, index=False, compression="zstd")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write named arrays in one file, without pickle and without times."""
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in sorted(arrays.items()):
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read_folds(path: Path) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]:
+    """Return (fit, validate) positions within the training rows, one pair per fold."""
+    arrays = read_arrays(path)
+    return tuple((arrays[f"fit_{i}"], arrays[f"validate_{i}"]) for i in range(len(arrays) // 2))
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, Mapping):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    if isinstance(data, np.generic):
+        return _finite(data.item())
+    if isinstance(data, float) and not np.isfinite(data):
+        return None
+    return data

@@ -1,0 +1,163 @@
+"""register: let the gate judge the candidate, give it a number, and make it champion if it passed."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tahona.core.gate import Comparison, PredictedRows, Verdict, compare, judge, same_test_rows
+from tahona.core.records import AliasEvent, Version
+from tahona.core.schema import ROW
+from tahona.steps.context import Inputs, StepContext
+from tahona.steps.documents import read_json, read_table, write_json
+
+if TYPE_CHECKING:
+    from tahona.core.plan import Step
+    from tahona.project.model import Project
+
+NEEDS = {
+    "split": ("test.parquet",),
+    "select": ("bundle.zip",),
+    "evaluate": ("evaluation.json", "predictions.parquet"),
+}
+SEES: dict[str, tuple[str, ...]] = {}
+LIBRARIES = ("numpy",)
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def settings(project: Project, step: Step) -> dict[str, Any]:
+    """Return what of the project file this step reads."""
+    return project.part("gate", "decision") | {
+        "name": project.name,
+        "metric": project.train.metric,
+        "seed": project.split.seed,
+        "language": project.project.language,
+    }
+
+
+def run(context: StepContext, inputs: Inputs) -> None:
+    """Write `registration.json`. May run twice for one run: the ledger gives the same version again."""
+    ledger, store, project = context.ledger, context.store, context.project
+    evaluation = read_json(inputs["evaluate"]["evaluation.json"])
+    versions = ledger.versions(project.name)
+    champion = next((v for v in versions if CHAMPION in v.aliases and v.run != context.run), None)
+    verdict = _judge(context, inputs, evaluation, champion)
+    version = ledger.add_version(
+        Version(
+            name=project.name,
+            run=context.run,
+            bundle_digest=store.put(inputs["select"]["bundle.zip"]),
+            model=evaluation["chosen"],
+            metrics={name: value["value"] for name, value in evaluation["metrics"].items()},
+            created=_now(),
+            data_digest=evaluation["data_digest"],
+            predictions_digest=store.put(inputs["evaluate"]["predictions.parquet"]),
+            gate_passed=verdict.passed,
+            gate_reasons=verdict.reasons,
+        )
+    )
+    alias = CHAMPION if verdict.passed else CHALLENGER
+    if not _moved_before(context, version, alias):
+        previous = next((v.number for v in versions if alias in v.aliases), 0)
+        ledger.move_alias(
+            AliasEvent(
+                name=version.name,
+                alias=alias,
+                version=version.number,
+                previous=previous,
+                action="register",
+                who=getpass.getuser(),
+                why="; ".join(verdict.reasons),
+                when=_now(),
+            )
+        )
+    write_json(
+        context.output("registration.json"),
+        {
+            "name": version.name,
+            "version": version.number,
+            "bundle_digest": version.bundle_digest,
+            "champion": verdict.passed,
+            "previous_champion": champion.number if champion else None,
+            "gate": verdict.to_dict(),
+        },
+    )
+
+
+def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], champion: Version | None) -> Verdict:
+    project = context.project
+    comparison: Comparison | None = None
+    incomparable = ""
+    if champion is not None and project.gate.beats_champion:
+        labels, digest = tuple(evaluation["labels"]), evaluation["data_digest"]
+        candidate = _predicted(inputs["evaluate"]["predictions.parquet"], labels, digest)
+        previous = _champion_rows(context, inputs, champion, candidate)
+        if previous is None:
+            incomparable = INCOMPARABLE[project.project.language].format(version=champion.number)
+        else:
+            comparison = compare(
+                project.train.metric, candidate, previous, cost=project.decision.prices, seed=project.split.seed
+            )
+    values = {name: value["value"] for name, value in evaluation["metrics"].items()}
+    return judge(
+        values,
+        project.gate.min,
+        comparison=comparison,
+        incomparable=incomparable,
+        language=project.project.language,
+    )
+
+
+def _predicted(file: Path, labels: tuple[str, ...], digest: str) -> PredictedRows:
+    frame = read_table(file)
+    proba = frame[[f"probability_{label}" for label in labels]].to_numpy(dtype=np.float64)
+    rows, y, decided = (frame[name].to_numpy(dtype=np.int64) for name in (ROW, "y", "decided"))
+    return PredictedRows(digest, labels, rows, y, proba, decided)
+
+
+def _champion_rows(
+    context: StepContext, inputs: Inputs, champion: Version, candidate: PredictedRows
+) -> PredictedRows | None:
+    """Return what the champion says about the candidate's test rows, or None when it cannot read them."""
+    from tahona.bundle.bundle import load_bundle
+    from tahona.bundle.predict import score
+    from tahona.errors import DataError, IntegrityError
+    from tahona.learn.columns import to_columns
+
+    bundle = load_bundle(context.store.get(champion.bundle_digest))
+    labels = candidate.labels
+    if bundle.schema.labels != labels:
+        return None
+    if champion.data_digest == candidate.digest:
+        said = _predicted(context.store.get(champion.predictions_digest), labels, candidate.digest)
+        if same_test_rows(candidate, said):
+            return said
+    try:
+        proba, decided = score(bundle, to_columns(read_table(inputs["split"]["test.parquet"]), bundle.schema))
+    except (DataError, IntegrityError):
+        return None
+    return PredictedRows(candidate.digest, labels, candidate.rows, candidate.y, proba, decided)
+
+
+def _moved_before(context: StepContext, version: Version, alias: str) -> bool:
+    """Tell whether an earlier attempt of this step, killed before it could say so, moved the alias already."""
+    return any(
+        event.alias == alias and event.version == version.number and event.action == "register"
+        for event in context.ledger.history(version.name)
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+INCOMPARABLE = {
+    "en": "The champion (version {version}) cannot read this table, so the two cannot be compared; "
+    "promote with --override and a reason.",
+    "es": "El campeón (versión {version}) no puede leer esta tabla, así que no se pueden comparar; "
+    "promuévalo con --override y un motivo.",
+}

@@ -1,0 +1,68 @@
+"""train: search one family on folds of the training rows, then fit the best on all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tahona.core.schema import Schema
+from tahona.steps.context import Inputs, StepContext
+from tahona.steps.documents import read_arrays, read_folds, read_json, read_table, write_arrays, write_json
+
+if TYPE_CHECKING:
+    from tahona.core.plan import Step
+    from tahona.project.model import Project
+
+NEEDS = {"split": ("train.parquet", "train_labels.npz", "folds.npz", "schema.json")}
+SEES: dict[str, tuple[str, ...]] = {}
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "optuna")
+
+
+def settings(project: Project, step: Step) -> dict[str, Any]:
+    """Return what of the project file this step reads: another family's search space is not among it."""
+    train = project.part("train")["train"]
+    return {
+        "family": step.family,
+        "space": train["search"].get(step.family),
+        "seed": project.split.seed,
+        **{key: train[key] for key in ("metric", "trials", "batch")},
+    }
+
+
+def run(context: StepContext, inputs: Inputs) -> None:
+    """Write `search.json` (parameters, fold values, trials), `oof.npz`, the fitted `model/`, and `timing.json`."""
+    from tahona.learn.columns import to_columns
+    from tahona.learn.model import save_model
+    from tahona.learn.search import search_family
+
+    files, part = inputs["split"], context.project.train
+    schema = Schema.from_dict(read_json(files["schema.json"]))
+    result = search_family(
+        context.step.family,
+        to_columns(read_table(files["train.parquet"]), schema),
+        read_arrays(files["train_labels.npz"])["y"],
+        schema,
+        read_folds(files["folds.npz"]),
+        metric=part.metric,
+        space=part.search.get(context.step.family),
+        trials=part.trials,
+        batch=part.batch,
+        seed=context.project.split.seed,
+        executor=context.executor,
+        notes=context.notes,
+        progress=context.progress,
+    )
+    write_json(
+        context.output("search.json"),
+        {
+            "family": result.family,
+            "params": dict(result.params),
+            "metric": result.metric,
+            "fold_values": list(result.fold_values),
+            "trials": [{"number": t.number, "params": dict(t.params), "value": t.value} for t in result.trials],
+        },
+    )
+    write_arrays(context.output("oof.npz"), scores=result.oof, decided=np.asarray(result.oof_decided))
+    save_model(result.model, context.output("model/encoding.json").parent)
+    write_json(context.output("timing.json"), {"seconds": result.seconds, "cpu_seconds": result.cpu_seconds})

@@ -1,0 +1,113 @@
+"""The only place that knows every adapter: a name in the project file → the function that opens it.
+
+A third party's adapter is found by its entry point: group ``tahona.sources`` (or ``stores``, ``ledgers``,
+``executors``, ``orchestrators``), name = the URL's scheme or the setting's value, object = a function with the signature of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from tahona.core.spelling import did_you_mean
+from tahona.errors import InputError, SetupError
+from tahona.lifecycle.opened import OpenProject
+from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
+from tahona.project.model import Project
+
+ADAPTERS: Mapping[str, Mapping[str, str]] = {
+    "sources": {
+        "file": "tahona.sources.file:open_source",
+        "http": "tahona.sources.http:open_source",
+        "https": "tahona.sources.http:open_source",
+        "sqlite": "tahona.sources.sql:open_source",
+        "sample": "tahona.sources.sample:open_source",
+    },
+    "stores": {"file": "tahona.stores.folder:open_store"},
+    "ledgers": {"sqlite": "tahona.ledgers.sql:open_ledger"},
+    "executors": {
+        "inline": "tahona.executors.inline:open_executor",
+        "processes": "tahona.executors.processes:open_executor",
+    },
+    "orchestrators": {"local": "tahona.orchestrators.local:LocalOrchestrator"},
+}
+
+
+def open_project(
+    place: Path, *, env: str | None = None, overrides: Sequence[str] = (), on: str = "local"
+) -> OpenProject:
+    """Read the project file in (or at) ``place`` and open what it names."""
+    from tahona.project.load import load_project
+
+    loaded = load_project(place, env=env, overrides=overrides)
+    project = loaded.project
+    return OpenProject(
+        project=project,
+        source=open_source(project),
+        store=open_store(project),
+        ledger=open_ledger(project),
+        executor=open_executor(project),
+        orchestrator=cast("Orchestrator", adapter("orchestrators", on)()),
+        notices=loaded.findings,
+    )
+
+
+def open_source(project: Project) -> Source:
+    """Open the source of the project's data."""
+    source = project.data.source
+    opener = adapter("sources", scheme(source), where="data.source")
+    return cast("Source", opener(source, project.data, project.root, project.root / ".tahona" / "cache"))
+
+
+def open_store(project: Project) -> Store:
+    """Open the artifact store."""
+    place = project.stores.artifacts
+    return cast("Store", adapter("stores", scheme(place), where="stores.artifacts")(place, project.root))
+
+
+def open_ledger(project: Project) -> Ledger:
+    """Open the ledger; its tables are made or brought up to date."""
+    url = project.stores.ledger
+    return cast("Ledger", adapter("ledgers", scheme(url), where="stores.ledger")(url, project.root))
+
+
+def open_executor(project: Project) -> Executor:
+    """Open the executor with its workers."""
+    return cast("Executor", adapter("executors", project.run.executor, where="run.executor")(project.run.workers))
+
+
+def scheme(place: str) -> str:
+    """Return what stands before the colon of a URL, `file` for a path."""
+    head, colon, _ = place.partition(":")
+    return head.partition("+")[0].lower() if colon and len(head) > 1 else "file"
+
+
+def adapter(port: str, name: str, *, where: str = "") -> Callable[..., Any]:
+    """Import the function that opens this adapter; look at entry points for names that are not ours."""
+    target = ADAPTERS[port].get(name) or _entry_point(port, name)
+    if target is None:
+        raise InputError(
+            f"there is no {port.removesuffix('s')} called '{name}'{did_you_mean(name, ADAPTERS[port])}",
+            where=where,
+            fix=f"one of {', '.join(sorted(ADAPTERS[port]))}",
+        )
+    module, _, function = target.partition(":")
+    try:
+        return cast("Callable[..., Any]", getattr(import_module(module), function))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("tahona"):
+            raise
+        raise SetupError(
+            f"'{name}' needs the package {error.name}, which is not installed",
+            where=where,
+            fix=f"pip install {error.name}",
+        ) from error
+
+
+def _entry_point(port: str, name: str) -> str | None:
+    from importlib.metadata import entry_points
+
+    found = [point.value for point in entry_points(group=f"tahona.{port}") if point.name == name]
+    return found[0] if found else None
