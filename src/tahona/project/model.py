@@ -183,9 +183,14 @@ class DecisionPart(Part):
     maximize: Literal["f1", "balanced_accuracy", "mcc"] | None = None
     """Choose the threshold that maximises this metric out of fold."""
     cost: dict[Literal["false_positive", "false_negative"], Annotated[float, Field(ge=0)]] | None = None
-    """What a mistake costs; the threshold with the least cost out of fold is chosen."""
+    """What a mistake costs: `{ false_positive = 1.0, false_negative = 5.0 }`; the cheapest threshold is chosen."""
     rule: Literal["threshold", "estimator"] = "threshold"
     """`estimator` leaves the decision to the estimator's own `predict`: for comparison with other programs only."""
+
+    @property
+    def prices(self) -> dict[str, float] | None:
+        """The cost of either mistake, when one is declared."""
+        return None if self.cost is None else {str(mistake): price for mistake, price in self.cost.items()}
 
 
 class GatePart(Part):

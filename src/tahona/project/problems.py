@@ -24,7 +24,7 @@ NOT_KEYS = frozenset({"root", "file"})
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _TAGS = frozenset({"(int)", "(float)", "(choice)", "[key]"})
-_RANGE = "must be a list of values, { int = [low, high] } or { float = [low, high] }"
+_RANGE = "must be a list of values, {{ int = [low, high] }} or {{ float = [low, high] }}"
 
 _SENTENCES: Mapping[str, str] = {
     "string_type": "must be text in quotes",
