@@ -117,6 +117,7 @@ def test_minimums_are_least_values_or_greatest_where_less_is_better():
 
 def test_a_number_that_does_not_exist_is_not_enough():
     assert not judge({"roc_auc": math.nan}, {"roc_auc": 0.5}).passed
+    assert not judge({"roc_auc": None}, {"roc_auc": 0.5}).passed
 
 
 def test_a_minimum_for_an_unmeasured_metric_is_the_users_mistake():

@@ -340,4 +340,37 @@ FINDINGS: dict[str, FindingKind] = {
         "La etiqueta '{column}' tiene {variants} clases que solo difieren en mayúsculas, espacios o '.0' ({rows:,} "
         "filas). Unifíquelas en una función de limpieza.",
     ),
+    # what the test rows showed (`tahona.learn.evaluation`)
+    "accuracy_misleads": FindingKind(
+        "warning",
+        "Always saying '{label}' has an accuracy of {dummy} on the test rows, so the model's {accuracy} says little; "
+        "read PR AUC instead ({pr_auc}).",
+        "Decir siempre '{label}' tiene una exactitud de {dummy} en las filas de prueba, así que la del modelo "
+        "({accuracy}) dice poco; mire el AUC PR ({pr_auc}).",
+    ),
+    "never_predicted": FindingKind(
+        "warning",
+        "The chosen model never says '{label}', though {rows} test rows are of that class.",
+        "El modelo elegido nunca dice '{label}', aunque {rows} filas de prueba son de esa clase.",
+    ),
+    "no_better_than_dummy": FindingKind(
+        "warning",
+        "By {metric}, the chosen model is not certainly better than the dummy: difference {difference}, 95 % interval "
+        "{low} to {high}.",
+        "Según {metric}, no es seguro que el modelo elegido sea mejor que el trivial: diferencia {difference}, "
+        "intervalo del 95 % de {low} a {high}.",
+    ),
+    "worse_than_folds": FindingKind(
+        "warning",
+        "{metric} is {test} on the test rows, certainly worse than the {folds} of the folds: the test rows differ from "
+        "the training rows, or the folds share something that the test does not.",
+        "{metric} es {test} en las filas de prueba, con seguridad peor que el {folds} de las particiones: las filas de "
+        "prueba difieren de las de entrenamiento, o las particiones comparten algo que la prueba no tiene.",
+    ),
+    "weak_slice": FindingKind(
+        "warning",
+        "The model is weaker where '{column}' = '{level}' ({rows} test rows): {metric} {value}, overall {overall}.",
+        "El modelo es más débil donde '{column}' = '{level}' ({rows} filas de prueba): {metric} {value} frente a "
+        "{overall} en total.",
+    ),
 }

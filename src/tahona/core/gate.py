@@ -120,7 +120,7 @@ def compare(
 
 
 def judge(
-    metrics: Mapping[str, float | Interval],
+    metrics: Mapping[str, float | Interval | None],
     minimums: Mapping[str, float],
     *,
     comparison: Comparison | None = None,
@@ -130,9 +130,9 @@ def judge(
     """Let a version pass when it shows every minimum and is no worse than the champion.
 
     *No worse* means: the 95 % interval of the paired difference reaches 0, and the difference itself is not worse by
-    more than 1 % of the champion's value. ``minimums`` are maximums for metrics where less is better. No ``comparison``
-    means that there is no champion (or that it need not be beaten); ``incomparable`` says why one could not be made and
-    refuses.
+    more than 1 % of the champion's value. ``minimums`` are maximums for metrics where less is better; a metric that
+    does not exist (None, NaN) shows none. No ``comparison`` means that there is no champion (or that it need not be
+    beaten); ``incomparable`` says why one could not be made and refuses.
     """
     words = _WORDS["es" if language == "es" else "en"]
     passed, reasons = True, []
@@ -144,7 +144,7 @@ def judge(
                 fix=f"Measured are: {', '.join(metrics)}.",
             )
         given = metrics[name]
-        value = given.value if isinstance(given, Interval) else given
+        value = given.value if isinstance(given, Interval) else math.nan if given is None else given
         enough = METRICS[name].sign * value >= METRICS[name].sign * bound  # False for NaN
         side = ("least" if METRICS[name].better == "higher" else "most") if enough else METRICS[name].better
         reasons.append(
