@@ -379,6 +379,24 @@ def test_a_source_outside_is_read_where_someone_takes_the_responsibility(tmp_pat
     load(tmp_path, B, overrides=["data.source=/mnt/hotel.csv"])
 
 
+def test_a_path_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=re.escape("cannot be read (File name too long)")) as caught:
+        load_project(tmp_path / ("x" * 3000))
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_ring_of_links_is_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    assert load(tmp_path, B.replace("data.csv", "ring/hotel.csv")).project.data.source == "ring/hotel.csv"
+
+
+def test_a_grid_without_end_is_counted_roughly(tmp_path: Path) -> None:
+    error = refusal(
+        tmp_path, B + "[train.search.tree]\n" + "".join(f"p{number} = [1, 2]\n" for number in range(20_000))
+    )
+    assert "train.search.tree: is a grid of over 10^12 points" in error.what
+
+
 def test_an_unknown_environment_is_told_with_those_there_are(tmp_path: Path) -> None:
     error = refusal(tmp_path, B + "[env.prod.train]\ntrials = 3\n[env.test.train]\ntrials = 1\n", env="prd")
     assert "there is no environment 'prd'; the file has: 'prod', 'test'" in error.what

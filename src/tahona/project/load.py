@@ -67,8 +67,15 @@ def load_project(
     ProjectError
         All that is wrong, each with ``file:line`` and key.
     """
-    file = find_project_file(Path(folder_or_file))
-    text = _read_text(file)
+    try:
+        file = find_project_file(Path(folder_or_file))
+        text = _read_text(file)
+    except OSError as error:
+        raise ProjectError(
+            f"cannot be read ({error.strerror})",
+            where=str(folder_or_file)[:500],
+            fix="Check the path and its permissions.",
+        ) from error
     try:
         document = _parse(text, file)
         if _depth_exceeds(document, DEEPEST):
@@ -103,13 +110,8 @@ def find_project_file(folder_or_file: Path) -> Path:
 
 
 def _read_text(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise ProjectError(
-            f"cannot be read ({error.strerror})", where=str(file), fix="Check its permissions."
-        ) from error
+    with file.open("rb") as stream:
+        content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ProjectError(
             f"is larger than {LARGEST:,} bytes, the limit for a project file",

@@ -6,6 +6,7 @@ A rule yields its problems; `RULES` says which sections it looks at, so that it 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -165,7 +166,7 @@ def source_inside(project: Project, layers: Layers) -> Iterator[Problem]:
     lexical = Path(_collapse(root / file))
     if not lexical.is_relative_to(root):
         yield Problem(path, "is a file outside the project's folder", _OUTSIDE)
-    elif not (root / file).resolve().is_relative_to(root):
+    elif not Path(os.path.realpath(root / file)).is_relative_to(root):  # Path.resolve raises on a ring of links
         yield Problem(path, "leads outside the project's folder through a symbolic link", _OUTSIDE)
 
 
@@ -235,9 +236,10 @@ def _grid_size(family: str, space: Mapping[str, Any]) -> Iterator[Problem]:
     if space and all(isinstance(values, tuple) for values in space.values()):
         size = math.prod(len(values) for values in space.values())
         if size > LARGEST_GRID:
+            count = f"{size:,}" if size < 10**12 else "over 10^12"
             fix = "shorten its lists, or use ranges and trials"
             yield Problem(
-                ("train", "search", family), f"is a grid of {size:,} points; the limit is {LARGEST_GRID:,}", fix
+                ("train", "search", family), f"is a grid of {count} points; the limit is {LARGEST_GRID:,}", fix
             )
 
 
