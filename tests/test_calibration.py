@@ -78,10 +78,17 @@ def test_margins_never_pass_as_probabilities(kind):
     scores, y = overconfident(7)
     margin = np.log(scores[:, 1] / scores[:, 0])
     calibrator = fit(margin, y, kind, gives="margin")
-    assert calibrator.kind == "sigmoid"
+    assert calibrator.kind == ("none" if kind == "none" else "sigmoid")
     proba = calibrator.apply(margin)
     assert proba.shape == (len(y), 2)
     assert np.array_equal(np.argsort(margin, kind="stable"), np.argsort(proba[:, 1], kind="stable"))
+
+
+def test_an_uncalibrated_margin_decides_as_the_estimator_does():
+    scores, y = overconfident(7)
+    margin = np.log(scores[:, 1] / scores[:, 0]) - 0.3
+    proba = fit(margin, y, "none", gives="margin").apply(margin)
+    assert np.array_equal(proba[:, 1] >= 0.5, margin >= 0)
 
 
 def test_margins_of_many_classes_become_probabilities():

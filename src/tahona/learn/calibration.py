@@ -65,7 +65,10 @@ Curve = Sigmoid | Steps
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
-    """How scores of one model become probabilities: one curve per class, one alone for two classes, none for "none"."""
+    """How scores of one model become probabilities: one curve per class, one alone for two classes.
+
+    Uncalibrated probabilities ("none") have no curve; uncalibrated margins pass the plain logistic curve.
+    """
 
     kind: CalibrationKind
     gives: Gives
@@ -78,7 +81,7 @@ class Calibrator:
         ``scores`` are (n, k) probabilities, or margins: (n,) of class 1 or (n, k).
         """
         scores = np.asarray(scores, dtype=np.float64)
-        if self.kind == "none":
+        if not self.curves:
             return scores
         risen = [curve(score) for curve, score in zip(self.curves, _inputs(scores, self), strict=True)]
         if len(risen) == 1:
@@ -128,21 +131,21 @@ def fit_calibrator(
 
     ``auto`` takes the kind with the least log loss when each fold is calibrated by the others; a simpler kind (none,
     then sigmoid, then isotonic) is preferred while it is within one standard error of the best. Without ``folds`` five
-    are drawn by ``seed``. Margins are no probabilities: for them "none" means sigmoid.
+    are drawn by ``seed``. Margins are no probabilities: "none" puts them on the plain logistic curve, so that .5 is the
+    estimator's own border; ``auto`` never takes that.
     """
     scores = np.asarray(scores, dtype=np.float64)
     y = np.asarray(y)
     known = ~np.isnan(scores if scores.ndim == 1 else scores[:, 0])
     if kind == "auto":
         kind = _best_kind(scores, y, classes, gives, _parts(known, folds, seed))
-    if kind == "none" and gives == "margin":
-        kind = "sigmoid"
     return _fit(scores[known], y[known], classes, kind, gives)
 
 
 def _fit(scores: _Values, y: NDArray[Any], classes: int, kind: CalibrationKind, gives: Gives) -> Calibrator:
     if kind == "none":
-        return Calibrator("none", gives, classes)
+        plain = (Sigmoid(1.0, 0.0),) * (0 if gives == "probability" else 1 if classes == 2 else classes)
+        return Calibrator("none", gives, classes, plain)
     blank = Calibrator(kind, gives, classes)
     labels = (1,) if classes == 2 else range(classes)
     ends = (0.0, 1.0) if gives == "probability" else None

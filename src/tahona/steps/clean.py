@@ -14,8 +14,8 @@ from tahona.steps.documents import read_json, read_table, write_findings, write_
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tahona.core.schema import Schema
     from tahona.core.plan import Step
+    from tahona.core.schema import Schema
     from tahona.project.model import Project
 
 NEEDS = {"ingest": ("raw.parquet", "ingest.json")}

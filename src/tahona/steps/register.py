@@ -40,7 +40,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
 
 
 def run(context: StepContext, inputs: Inputs) -> None:
-    """Write `registration.json`. May run twice for one run: the ledger gives the same version again."""
+    """Write `registration.json`, and when. May run twice for one run: the ledger gives the same version again."""
     ledger, store, project = context.ledger, context.store, context.project
     evaluation = read_json(inputs["evaluate"]["evaluation.json"])
     versions = ledger.versions(project.name)
@@ -86,6 +86,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
             "gate": verdict.to_dict(),
         },
     )
+    write_json(context.output("registered.json"), {"created": version.created})
 
 
 def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], champion: Version | None) -> Verdict:

@@ -58,7 +58,10 @@ class Candidate:
 
 
 def run(context: StepContext, inputs: Inputs) -> None:
-    """Write `leaderboard.json`, `selection.json` (each family's calibrator and threshold) and `bundle.zip`."""
+    """Write `leaderboard.json`, `selection.json`, `versions.json` and `bundle.zip`.
+
+    The selection holds each family's calibrator and threshold.
+    """
     from tahona.learn.ensemble import greedy_weights
 
     project, files = context.project, inputs["split"]
@@ -66,7 +69,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
     y = read_arrays(files["train_labels.npz"])["y"]
     folds = read_folds(files["folds.npz"])
     candidates = {
-        family: _candidate(project, schema, y, folds, family, results) for family, results in _trained(inputs).items()
+        family: _candidate(project, schema, y, folds, family, results) for family, results in trained(inputs).items()
     }
     metric = METRICS[project.train.metric]
     ranked = sorted(candidates.values(), key=lambda each: -metric.sign * float(np.nanmean(each.values)))
@@ -107,7 +110,8 @@ def run(context: StepContext, inputs: Inputs) -> None:
     _write_bundle(context, inputs, schema, candidates, weights, best.threshold)
 
 
-def _trained(inputs: Inputs) -> dict[str, Mapping[str, Path]]:
+def trained(inputs: Inputs) -> dict[str, Mapping[str, Path]]:
+    """Return the results of every train step, by family."""
     return {name.partition("@")[2]: files for name, files in inputs.items() if name.startswith("train@")}
 
 
@@ -220,12 +224,12 @@ def _write_bundle(
 ) -> None:
     from tahona.bundle.bundle import Bundle, Cleaning, Member, save_bundle
 
-    trained = _trained(inputs)
+    results = trained(inputs)
     members = []
     for family, weight in weights.items():
         calibrator = candidates[family].calibrator
         assert calibrator is not None
-        members.append(Member(fitted_model(trained[family]), calibrator, weight))
+        members.append(Member(fitted_model(results[family]), calibrator, weight))
     cleaning = read_json(inputs["clean"]["cleaning.json"])
     bundle = Bundle(
         name=context.project.name,
@@ -237,6 +241,7 @@ def _write_bundle(
         training_digest=read_json(inputs["ingest"]["ingest.json"])["digest"],
         versions=library_versions(),
     )
+    write_json(context.output("versions.json"), bundle.versions)
     save_bundle(bundle, context.output("bundle.zip"))
 
 
