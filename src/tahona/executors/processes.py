@@ -1,0 +1,56 @@
+"""Trials in worker processes of joblib: large arrays are shared through memory maps, not copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tahona.errors import SetupError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ProcessExecutor:
+    """Workers that start with the first item and end with `close`. One thread each: the workers are the parallelism."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply the function in the workers. Raise SetupError if one of them dies."""
+        from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        # Two items per worker are under way: with more, the items made in advance would fill the memory.
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            parallel = Parallel(
+                n_jobs=self.workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1, initializer=calm
+            )
+            results = parallel(delayed(function)(item) for item in items)
+        try:
+            yield from results
+        except BrokenProcessPool as error:
+            raise SetupError(
+                "A worker process died; it may have run out of memory.",
+                where="run.executor",
+                fix="Take fewer [run] workers, or executor = 'inline'.",
+            ) from error
+
+    def close(self) -> None:
+        """End the workers and wait for them."""
+        from joblib.externals.loky import reusable_executor
+
+        executor = reusable_executor._executor  # noqa: SLF001 - asking for it by its getter would start one
+        if executor is not None:
+            executor.shutdown(wait=True)
+
+
+def calm() -> None:
+    """Let a worker's idle threads sleep: OpenMP's wait for work by spinning, which costs the other workers."""
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def open_executor(workers: int) -> ProcessExecutor:
+    return ProcessExecutor(workers)

@@ -1,0 +1,256 @@
+"""Boosted trees: scikit-learn's histograms, LightGBM and XGBoost.
+
+What is kept of a LightGBM or XGBoost fit is its booster, read back from its own format at once: the model in memory
+and the model on disk are then the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tahona.errors import InputError, SetupError
+from tahona.learn.families.family import (
+    Codes,
+    Estimator,
+    Family,
+    Matrix,
+    Scores,
+    Setting,
+    is_sparse,
+    sigmoid,
+    softmax,
+    two_columns,
+)
+from tahona.project.model import FloatRange, IntRange
+
+_MOST_CELLS = 50_000_000
+
+
+def _dense(matrix: Matrix) -> Matrix:
+    """Write a sparse matrix out; raise InputError where that would take more than 50 million cells (400 MB)."""
+    if not is_sparse(matrix):
+        return matrix
+    rows, width = matrix.shape
+    if rows * width > _MOST_CELLS:
+        raise InputError(
+            f"hist_gradient_boosting needs a dense matrix, and {rows} rows of {width} columns are too many for it.",
+            where="train.models",
+            fix="Leave hist_gradient_boosting out, or take lightgbm, which reads text columns as they are.",
+        )
+    return np.ascontiguousarray(matrix.toarray())
+
+
+def _make_histograms(params: Mapping[str, Any], setting: Setting) -> Estimator:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        random_state=setting.seed,
+        categorical_features=list(setting.categorical) or None,
+        early_stopping=False,
+        **params,
+    )
+
+
+def _histogram_scores(estimator: Estimator, matrix: Matrix) -> Scores:
+    margins = estimator.decision_function(matrix)
+    return sigmoid(margins) if margins.ndim == 1 else softmax(margins)
+
+
+def _make_lightgbm(params: Mapping[str, Any], setting: Setting) -> Estimator:
+    from lightgbm import LGBMClassifier
+
+    chosen = dict(params)
+    if chosen.get("subsample", 1.0) < 1.0:
+        chosen.setdefault("subsample_freq", 1)  # without it LightGBM ignores `subsample`
+    return LGBMClassifier(
+        random_state=setting.seed,
+        n_jobs=setting.threads,
+        deterministic=True,
+        force_row_wise=True,
+        verbosity=-1,
+        **chosen,
+    )
+
+
+def _fit_lightgbm(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> None:
+    from lightgbm.basic import LightGBMError
+
+    try:
+        estimator.fit(matrix, codes, categorical_feature=list(setting.categorical) or "auto")
+    except LightGBMError as error:
+        raise ValueError("LightGBM refuses these rows or parameters") from error  # as the other libraries do
+
+
+def _freeze_lightgbm(estimator: Estimator) -> Estimator:
+    return read_lightgbm(estimator.booster_.model_to_string())
+
+
+def read_lightgbm(text: str) -> Estimator:
+    """Return the booster that LightGBM's own text describes; raise its LightGBMError if it describes none."""
+    from lightgbm import Booster
+
+    return Booster(model_str=text)
+
+
+def _lightgbm_scores(estimator: Estimator, matrix: Matrix) -> Scores:
+    scores = np.asarray(estimator.predict(matrix, num_threads=1))
+    return two_columns(scores) if scores.ndim == 1 else scores
+
+
+def _make_xgboost(params: Mapping[str, Any], setting: Setting) -> Estimator:
+    try:
+        from xgboost import XGBClassifier
+    except ImportError as error:
+        raise SetupError(
+            "The family xgboost needs a package that is not installed.",
+            where="train.models",
+            fix="pip install 'tahona[xgboost]'",
+        ) from error
+    kinds = ["c" if column in setting.categorical else "q" for column in range(setting.width)]
+    return XGBClassifier(
+        random_state=setting.seed,
+        n_jobs=setting.threads,
+        tree_method="hist",
+        enable_categorical=bool(setting.categorical),
+        feature_types=kinds if setting.categorical else None,
+        **params,
+    )
+
+
+def _freeze_xgboost(estimator: Estimator) -> Estimator:
+    return read_xgboost(estimator.get_booster().save_raw("ubj"))
+
+
+def read_xgboost(data: bytearray) -> Estimator:
+    """Return the booster in these UBJSON bytes; raise XGBoostError if there is none, SetupError without XGBoost."""
+    try:
+        from xgboost import Booster
+    except ImportError as error:
+        raise SetupError(
+            "This model was made by XGBoost, which is not installed.", fix="pip install 'tahona[xgboost]'"
+        ) from error
+    booster = Booster()
+    booster.load_model(data)
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _xgboost_scores(estimator: Estimator, matrix: Matrix) -> Scores:
+    scores = np.asarray(estimator.inplace_predict(matrix, validate_features=False))
+    return two_columns(scores) if scores.ndim == 1 else scores.astype(np.float64)
+
+
+FAMILIES = (
+    Family(
+        name="hist_gradient_boosting",
+        short="hgb",
+        title="Histogram gradient boosting",
+        wants="native",
+        gives="probability",
+        cost=20.0,
+        make=_make_histograms,
+        scores=_histogram_scores,
+        space={
+            "max_iter": IntRange(int=(50, 400), step=10),
+            "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
+            "max_leaf_nodes": IntRange(int=(8, 128), log=True),
+            "min_samples_leaf": IntRange(int=(5, 100), log=True),
+            "l2_regularization": FloatRange(float=(1e-3, 10.0), log=True),
+        },
+        defaults={"max_iter": 200},
+        accepts=(
+            "max_iter",
+            "learning_rate",
+            "max_leaf_nodes",
+            "max_depth",
+            "min_samples_leaf",
+            "l2_regularization",
+            "max_features",
+            "max_bins",
+            "class_weight",
+        ),
+        prepare=_dense,
+    ),
+    Family(
+        name="lightgbm",
+        short="lgbm",
+        title="LightGBM",
+        wants="native",
+        gives="probability",
+        cost=15.0,
+        make=_make_lightgbm,
+        scores=_lightgbm_scores,
+        fit=_fit_lightgbm,
+        freeze=_freeze_lightgbm,
+        file="lightgbm",
+        space={
+            "n_estimators": IntRange(int=(50, 500), step=10),
+            "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
+            "num_leaves": IntRange(int=(8, 128), log=True),
+            "min_child_samples": IntRange(int=(5, 100), log=True),
+            "colsample_bytree": FloatRange(float=(0.4, 1.0)),
+            "reg_lambda": FloatRange(float=(1e-3, 10.0), log=True),
+        },
+        defaults={"n_estimators": 200},
+        accepts=(
+            "n_estimators",
+            "learning_rate",
+            "num_leaves",
+            "max_depth",
+            "min_child_samples",
+            "min_child_weight",
+            "min_split_gain",
+            "subsample",
+            "subsample_freq",
+            "colsample_bytree",
+            "reg_alpha",
+            "reg_lambda",
+            "max_bin",
+            "cat_smooth",
+            "cat_l2",
+            "class_weight",
+            "scale_pos_weight",
+        ),
+    ),
+    Family(
+        name="xgboost",
+        short="xgb",
+        title="XGBoost",
+        wants="native",
+        gives="probability",
+        cost=20.0,
+        make=_make_xgboost,
+        scores=_xgboost_scores,
+        freeze=_freeze_xgboost,
+        file="xgboost",
+        extra="xgboost",
+        space={
+            "n_estimators": IntRange(int=(50, 500), step=10),
+            "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
+            "max_depth": IntRange(int=(3, 10)),
+            "min_child_weight": FloatRange(float=(0.5, 20.0), log=True),
+            "subsample": FloatRange(float=(0.5, 1.0)),
+            "colsample_bytree": FloatRange(float=(0.4, 1.0)),
+            "reg_lambda": FloatRange(float=(1e-3, 10.0), log=True),
+        },
+        defaults={"n_estimators": 200, "learning_rate": 0.1},
+        accepts=(
+            "n_estimators",
+            "learning_rate",
+            "max_depth",
+            "max_leaves",
+            "min_child_weight",
+            "gamma",
+            "subsample",
+            "colsample_bytree",
+            "colsample_bylevel",
+            "reg_alpha",
+            "reg_lambda",
+            "max_bin",
+            "scale_pos_weight",
+        ),
+    ),
+)

@@ -1,0 +1,97 @@
+"""One trial on one fold: fit, ask, judge. This is what runs in a worker process."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tahona.core.metrics import METRICS, compute
+from tahona.learn.families import FAMILIES, Family
+from tahona.learn.families.family import Codes, Matrix, Scores
+from tahona.learn.journal import FoldNote
+from tahona.learn.model import ask, fit_estimator
+
+_RANKS = ("roc_auc", "pr_auc")
+"""Metrics that look at the order of scores only: margins serve as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldTask:
+    """Everything a worker needs for one trial on one fold."""
+
+    family: str
+    number: int
+    fold: int
+    params: Mapping[str, Any]
+    fit: Matrix
+    y_fit: NDArray[np.int64]
+    judge: Matrix
+    y_judge: NDArray[np.int64]
+    categorical: tuple[int, ...]
+    classes: int
+    seed: int
+    metric: str
+    cost: Mapping[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldOutcome:
+    """How it went, and what the rows of the fold were given (None where the estimator gave up)."""
+
+    note: FoldNote
+    scores: Scores | None = None
+    decided: Codes | None = None
+
+
+def run_fold(task: FoldTask) -> FoldOutcome:
+    """Run one trial on one fold. A ValueError of the library is an outcome, every other exception goes through."""
+    family = FAMILIES[task.family]
+    started = time.process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            estimator, seen = fit_estimator(
+                family, task.params, task.fit, task.y_fit, seed=task.seed, categorical=task.categorical
+            )
+            scores, decided = ask(family, estimator, task.judge, seen, task.classes)
+        except ValueError as error:
+            spent = time.process_time() - started
+            return FoldOutcome(FoldNote(task.number, task.fold, None, spent, _reason(error)))
+    value = _judge(task, family, scores, decided)
+    spent = time.process_time() - started
+    names = tuple(sorted({warning.category.__name__ for warning in caught}))
+    return FoldOutcome(FoldNote(task.number, task.fold, value, spent, "", names), scores, decided)
+
+
+def _reason(error: ValueError) -> str:
+    """Name the error. Only what a library says of a parameter is repeated: other texts may hold cells of the table."""
+    name = type(error).__name__
+    return f"{name}: {error}" if name == "InvalidParameterError" else name
+
+
+def _judge(task: FoldTask, family: Family, scores: Scores, decided: Codes) -> float:
+    proba: Scores | None = scores
+    if METRICS[task.metric].needs == "decision":
+        proba = None
+    elif family.gives == "margin" and task.metric not in _RANKS:
+        proba = _probabilities(scores, task.y_judge, task.classes)
+    values = compute((task.metric,), task.y_judge, proba, decided, cost=task.cost, classes=task.classes)
+    return values[task.metric]
+
+
+def _probabilities(margins: Scores, y: NDArray[np.int64], classes: int) -> Scores:
+    """Return (n, k) probabilities from margins: each half of the rows by a sigmoid fitted on the other half."""
+    from tahona.learn.calibration import fit_calibrator
+
+    odd = np.arange(len(y)) % 2 == 1
+    proba = np.empty((len(y), classes))
+    for half in (odd, ~odd):
+        calibrator = fit_calibrator(margins[~half], y[~half], classes=classes, kind="sigmoid", gives="margin")
+        proba[half] = calibrator.apply(margins[half])
+    return proba

@@ -1,0 +1,76 @@
+"""Executors: the contract on both, and what only processes can get wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tahona.errors import SetupError
+from tahona.executors.inline import InlineExecutor
+from tahona.executors.processes import ProcessExecutor
+from tahona.ports import Executor
+from tahona.testing.executor_suite import ExecutorContract, own_process
+
+
+class TestInlineExecutor(ExecutorContract):
+    def make(self, workers: int) -> Executor:
+        return InlineExecutor()
+
+
+class TestProcessExecutor(ExecutorContract):
+    def make(self, workers: int) -> Executor:
+        return ProcessExecutor(workers)
+
+
+def surroundings(_item: int) -> tuple[str | None, str | None]:
+    return os.environ.get("OMP_NUM_THREADS"), os.environ.get("OMP_WAIT_POLICY")
+
+
+def die(_item: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_inline_runs_in_this_process_and_only_when_asked():
+    seen = []
+    results = InlineExecutor().map(lambda item: seen.append(item) or own_process(item), [1, 2])
+    assert seen == []
+    assert next(results) == os.getpid()
+    assert seen == [1]
+
+
+def test_workers_are_other_processes_and_end_when_closed():
+    executor = ProcessExecutor(2)
+    workers = set(executor.map(own_process, range(10)))
+    assert os.getpid() not in workers
+    executor.close()
+    patience = time.monotonic() + 10
+    while any(alive(pid) for pid in workers) and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if alive(pid)]
+
+
+def test_workers_compute_on_one_thread_that_sleeps_when_idle():
+    executor = ProcessExecutor(2)
+    assert set(executor.map(surroundings, range(4))) == {("1", "PASSIVE")}
+    executor.close()
+
+
+def test_a_worker_that_dies_is_reported_as_a_setup_error():
+    executor = ProcessExecutor(2)
+    with pytest.raises(SetupError, match="worker process died"):
+        list(executor.map(die, range(2)))
+    assert len(set(executor.map(own_process, range(4)))) >= 1
+    executor.close()
+
+
+def test_closing_before_any_work_is_harmless():
+    ProcessExecutor(2).close()
