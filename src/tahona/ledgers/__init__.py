@@ -1,0 +1,1 @@
+"""Where it is kept who ran what, and how well it did."""

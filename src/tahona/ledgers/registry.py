@@ -1,0 +1,135 @@
+"""Versions, aliases and their history in SQL."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from tahona.core.records import AliasEvent, Version
+from tahona.errors import InputError, RefusedError
+from tahona.ledgers.runs import storable, to_json
+from tahona.ledgers.tables import ALIASES, EVENTS, VERSIONS
+
+
+def insert_version(connection: Connection, version: Version) -> Version:
+    """Keep the version under the next number, or return the one that this run registered before."""
+    mine = select(VERSIONS).where(VERSIONS.c.name == version.name, VERSIONS.c.run == version.run)
+    known = connection.execute(mine).first()
+    if known is not None:
+        return _version(known, _aliases(connection, version.name)[known.number])
+    last = connection.execute(select(func.max(VERSIONS.c.number)).where(VERSIONS.c.name == version.name)).scalar()
+    number = (last or 0) + 1
+    connection.execute(
+        insert(VERSIONS).values(
+            name=version.name,
+            number=number,
+            run=version.run,
+            bundle_digest=version.bundle_digest,
+            data_digest=version.data_digest,
+            predictions_digest=version.predictions_digest,
+            model=version.model,
+            metrics_json=to_json(dict(version.metrics)),
+            created=version.created,
+            gate_passed=version.gate_passed,
+            gate_reasons_json=to_json(list(version.gate_reasons)),
+        )
+    )
+    return replace(version, number=number, aliases=())
+
+
+def read_versions(connection: Connection, name: str) -> tuple[Version, ...]:
+    """Return a model's versions, the newest first."""
+    aliases = _aliases(connection, name)
+    query = select(VERSIONS).where(VERSIONS.c.name == name).order_by(VERSIONS.c.number.desc())
+    return tuple(_version(row, aliases[row.number]) for row in connection.execute(query))
+
+
+def write_move(connection: Connection, event: AliasEvent) -> None:
+    """Move the alias and append the event, in the caller's transaction."""
+    there = (ALIASES.c.name == event.name) & (ALIASES.c.alias == event.alias)
+    present = connection.execute(select(ALIASES.c.version).where(there).with_for_update()).scalar()
+    if (present or 0) != event.previous:
+        raise RefusedError(
+            f"alias '{event.alias}' points at {_spoken(present)} by now, not at {_spoken(event.previous)}",
+            where=event.name,
+            fix="see tahona history, and judge the move again",
+        )
+    if event.version:
+        _check_version(connection, event)
+    if not event.version:
+        connection.execute(delete(ALIASES).where(there))
+    elif present is None:
+        connection.execute(insert(ALIASES).values(name=event.name, alias=event.alias, version=event.version))
+    else:
+        connection.execute(update(ALIASES).where(there).values(version=event.version))
+    connection.execute(
+        insert(EVENTS).values(
+            name=event.name,
+            alias=event.alias,
+            version=event.version,
+            previous=event.previous,
+            action=event.action,
+            who=storable(event.who),
+            why=storable(event.why),
+            happened=event.when,
+        )
+    )
+
+
+def read_history(connection: Connection, name: str) -> tuple[AliasEvent, ...]:
+    """Return a model's events in the order in which they were written."""
+    query = select(EVENTS).where(EVENTS.c.name == name).order_by(EVENTS.c.id)
+    return tuple(
+        AliasEvent(
+            name=row.name,
+            alias=row.alias,
+            version=row.version,
+            previous=row.previous,
+            action=row.action,
+            who=row.who,
+            why=row.why,
+            when=row.happened,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _check_version(connection: Connection, event: AliasEvent) -> None:
+    query = select(VERSIONS.c.number).where(VERSIONS.c.name == event.name, VERSIONS.c.number == event.version)
+    if connection.execute(query).first() is None:
+        raise InputError(
+            f"model '{event.name}' has no version {event.version}", where=event.name, fix="tahona models lists them"
+        )
+
+
+def _spoken(version: int | None) -> str:
+    return f"version {version}" if version else "no version"
+
+
+def _aliases(connection: Connection, name: str) -> defaultdict[int, tuple[str, ...]]:
+    """Return which aliases point at each number."""
+    found: defaultdict[int, tuple[str, ...]] = defaultdict(tuple)
+    for row in connection.execute(select(ALIASES).where(ALIASES.c.name == name).order_by(ALIASES.c.alias)):
+        found[row.version] = (*found[row.version], row.alias)
+    return found
+
+
+def _version(row: Row[Any], aliases: tuple[str, ...]) -> Version:
+    return Version(
+        name=row.name,
+        run=row.run,
+        bundle_digest=row.bundle_digest,
+        model=row.model,
+        metrics=json.loads(row.metrics_json),
+        created=row.created,
+        data_digest=row.data_digest,
+        number=row.number,
+        aliases=aliases,
+        predictions_digest=row.predictions_digest,
+        gate_passed=row.gate_passed,
+        gate_reasons=tuple(json.loads(row.gate_reasons_json)),
+    )

@@ -1,0 +1,156 @@
+"""Runs in SQL: a record to rows and back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, delete, insert, select, update
+
+from tahona.core.records import Interval, RunRecord, StepRecord
+from tahona.ledgers.tables import METRICS, PARAMS, RUNS, STEPS
+
+_NUMBERS = ("value", "low", "high")
+
+
+def write_run(connection: Connection, run: RunRecord) -> None:
+    """Replace whatever stands under the run's id, in the caller's transaction."""
+    own = {
+        "project": run.project,
+        "status": run.status,
+        "started": run.started,
+        "finished": run.finished,
+        "data_digest": run.data_digest,
+        "chosen": run.chosen,
+        "error": storable(run.error),
+    }
+    known = connection.execute(select(RUNS.c.id).where(RUNS.c.id == run.id).with_for_update()).first()
+    if known is None:
+        connection.execute(insert(RUNS).values(id=run.id, **own))
+    else:
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**own))
+    _replace(connection, PARAMS, run.id, _param_rows(run))
+    _replace(connection, METRICS, run.id, _metric_rows(run))
+    _replace(connection, STEPS, run.id, _step_rows(run))
+
+
+def read_runs(connection: Connection, project: str | None) -> tuple[RunRecord, ...]:
+    """Return the project's runs (or everybody's), the newest first."""
+    query = select(RUNS).order_by(RUNS.c.started.desc(), RUNS.c.id.desc())
+    if project is not None:
+        query = query.where(RUNS.c.project == project)
+    params, metrics, steps = (_by_run(connection, _of_project(table, project)) for table in (PARAMS, METRICS, STEPS))
+    return tuple(
+        RunRecord(
+            id=row.id,
+            project=row.project,
+            status=row.status,
+            started=row.started,
+            finished=row.finished,
+            data_digest=row.data_digest,
+            params={param.name: json.loads(param.value_json) for param in params[row.id]},
+            steps=tuple(
+                StepRecord(step.step, step.state, step.seconds, step.cpu_seconds, step.fingerprint)
+                for step in steps[row.id]
+            ),
+            leaderboard=tuple(_leaderboard_row(metric) for metric in metrics[row.id] if metric.part == "leaderboard"),
+            test={metric.metric: _interval(metric) for metric in metrics[row.id] if metric.part == "test"},
+            error=row.error,
+            chosen=row.chosen,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def storable(text: str) -> str:
+    """Return the text as every database can keep it: no NUL, and no byte that was no text in the first place."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+def to_json(value: object) -> str:
+    """Write a plain value; NumPy's numbers count as plain."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a run's parameters and metrics are plain values, not {type(value).__name__}")
+
+
+def _replace(connection: Connection, table: Table, run: str, rows: Sequence[Mapping[str, object]]) -> None:
+    connection.execute(delete(table).where(table.c.run_id == run))
+    if rows:
+        connection.execute(insert(table), [{"run_id": run, **row} for row in rows])
+
+
+def _param_rows(run: RunRecord) -> list[dict[str, object]]:
+    return [{"name": name, "value_json": to_json(value)} for name, value in run.params.items()]
+
+
+def _step_rows(run: RunRecord) -> list[dict[str, object]]:
+    return [
+        {
+            "position": position,
+            "step": step.id,
+            "state": step.state,
+            "seconds": step.seconds,
+            "cpu_seconds": step.cpu_seconds,
+            "fingerprint": step.fingerprint,
+        }
+        for position, step in enumerate(run.steps)
+    ]
+
+
+def _metric_rows(run: RunRecord) -> list[dict[str, object]]:
+    tested = [
+        _metric_row(run, "test", position, {"model": run.chosen, "metric": metric, **interval.to_dict()})
+        for position, (metric, interval) in enumerate(run.test.items())
+    ]
+    return tested + [_metric_row(run, "leaderboard", position, row) for position, row in enumerate(run.leaderboard)]
+
+
+def _metric_row(run: RunRecord, part: str, position: int, row: Mapping[str, Any]) -> dict[str, object]:
+    """Lay a row out in columns; what a column cannot hold (NaN, None, other keys) goes to the details as it is."""
+    details = dict(row)
+    columns: dict[str, object] = {name: str(details.pop(name, "")) for name in ("model", "metric")}
+    for name in _NUMBERS:
+        number = details.get(name)
+        finite = isinstance(number, float) and math.isfinite(number)
+        columns[name] = float(details.pop(name)) if finite else None
+    return {
+        "part": part,
+        "position": position,
+        "data_digest": run.data_digest,
+        "details_json": to_json(details),
+        **columns,
+    }
+
+
+def _leaderboard_row(row: Row[Any]) -> dict[str, Any]:
+    numbers = {name: getattr(row, name) for name in _NUMBERS if getattr(row, name) is not None}
+    return {"model": row.model, "metric": row.metric, **numbers, **json.loads(row.details_json)}
+
+
+def _interval(row: Row[Any]) -> Interval:
+    filled = _leaderboard_row(row)
+    return Interval(*(float(filled[name]) for name in _NUMBERS))
+
+
+def _of_project(table: Table, project: str | None) -> Select[Any]:
+    query = select(table).order_by(*table.primary_key.columns)
+    if project is None:
+        return query
+    return query.where(table.c.run_id.in_(select(RUNS.c.id).where(RUNS.c.project == project)))
+
+
+def _by_run(connection: Connection, query: Select[Any]) -> Mapping[str, list[Row[Any]]]:
+    found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.run_id].append(row)
+    return found

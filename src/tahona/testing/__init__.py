@@ -1,0 +1,31 @@
+"""Contract suites for adapters, and small adapters that live in memory. Needs pytest.
+
+A third party's adapter passes the suite of its port like this::
+
+    from tahona.testing import StoreContract
+
+    class TestShelfStore(StoreContract):
+        @pytest.fixture
+        def store(self, tmp_path):
+            return ShelfStore(tmp_path)
+
+======================  ==================================================
+`StoreContract`         what every `tahona.ports.Store` does
+`LedgerContract`        what every `tahona.ports.Ledger` does
+`MemoryStore`           a store for tests of what uses a store
+`MemoryLedger`          a ledger for tests of what uses a ledger
+======================  ==================================================
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# So that a failing assertion of a suite shows its values, as one in the adapter's own tests does.
+pytest.register_assert_rewrite("tahona.testing.ledger_suite", "tahona.testing.store_suite")
+
+from tahona.testing.fakes import MemoryLedger, MemoryStore  # noqa: E402
+from tahona.testing.ledger_suite import LedgerContract  # noqa: E402
+from tahona.testing.store_suite import StoreContract  # noqa: E402
+
+__all__ = ["LedgerContract", "MemoryLedger", "MemoryStore", "StoreContract"]
