@@ -47,11 +47,12 @@ def print_summary(summary: RunSummary) -> None:
     print_leaderboard(summary.leaderboard, chosen=summary.family)
     if summary.candidates:
         names = ("precision", "recall", "f1", "roc_auc")
+        order = [row["model"] for row in summary.leaderboard]
         print_table(
             ("on the test rows", *names),
             [
                 (model, *(metrics.get(name, {}).get("value") for name in names))
-                for model, metrics in summary.candidates.items()
+                for model, metrics in sorted(summary.candidates.items(), key=lambda each: order.index(each[0]))
             ],
         )
     for finding in summary.findings:
@@ -63,9 +64,9 @@ def print_summary(summary: RunSummary) -> None:
         for name, value in summary.test.items()
         if name in {"roc_auc", "f1", "f1_macro"}
     )
-    title = "champion" if summary.champion else "not champion: " + "; ".join(summary.gate.get("reasons", []))
+    title = "champion" if summary.champion else "not the champion. " + " ".join(summary.gate.get("reasons", []))
     console.print(f"\n{summary.model} version {summary.version}: {summary.family}, {shown}", markup=False)
-    console.print(f"This version is the {title}." if summary.champion else f"This version is {title}.", markup=False)
+    console.print(f"This version is the {title}." if summary.champion else f"This version is {title}", markup=False)
     if summary.nothing_to_do:
         console.print("Nothing to do: every step has its result already.", markup=False)
     console.print(f"Report: {summary.report}", markup=False)

@@ -79,7 +79,7 @@ def promote(opened: OpenProject, reference: str, *, override: str = "", who: str
         raise InputError(f"version {version.number} is the champion already", where=version.name)
     if not version.gate_passed and not override:
         raise RefusedError(
-            f"version {version.number} did not pass the gate: {'; '.join(version.gate_reasons)}",
+            f"version {version.number} did not pass the gate. {' '.join(version.gate_reasons)}",
             where=version.name,
             fix='tahona promote … --override "why it may be champion all the same"',
         )
@@ -88,7 +88,7 @@ def promote(opened: OpenProject, reference: str, *, override: str = "", who: str
         version,
         before,
         "promote" if version.gate_passed else "override",
-        override or "; ".join(version.gate_reasons),
+        override or " ".join(version.gate_reasons),
         who,
     )
 

@@ -14,7 +14,8 @@ def explain(road: Road, step_id: str) -> tuple[str, ...]:
     before = road.last_parts(step_id)
     waiting = [name for name in step.after if road.result(name) is None]
     if waiting:
-        return (f"{step_id} waits for {', '.join(waiting)}, which will run first", *_guess(road, step_id, before))
+        first = f"{step_id} waits for {', '.join(waiting)}, which will run first"
+        return (first, *(f"{waiting[0]}: {reason}" for reason in explain(road, waiting[0])))
     now = road.parts(step)
     assert now is not None
     if road.result(step_id) is not None:
@@ -23,10 +24,6 @@ def explain(road: Road, step_id: str) -> tuple[str, ...]:
         return (f"{step_id} has never run here",)
     changes = tuple(f"{path} changed" + said for path, said in _differences(before, now))
     return changes or (f"the stored result of {step_id} is gone from the artifact store",)
-
-
-def _guess(road: Road, step_id: str, before: Mapping[str, Any] | None) -> tuple[str, ...]:
-    return () if before is not None else (f"{step_id} has never run here",)
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON

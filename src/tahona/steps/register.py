@@ -71,7 +71,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
                 previous=previous,
                 action="register",
                 who=getpass.getuser(),
-                why="; ".join(verdict.reasons),
+                why=" ".join(verdict.reasons),
                 when=_now(),
             )
         )
