@@ -161,7 +161,7 @@ def test_it_says_what_honesty_changed(tmp_path: Path) -> None:
 def test_the_threshold_is_given_with_what_a_mistake_costs(tmp_path: Path) -> None:
     page, *_ = written(cancer(), tmp_path)
     assert "malignant when its probability is at least 0.417" in page.text
-    assert "A false alarm costs 1 and a missed malignant costs 5" in page.text
+    assert "A false alarm costs 1 and missing a row of malignant costs 5" in page.text
 
 
 @pytest.mark.parametrize(
@@ -373,3 +373,39 @@ def test_the_notebook_leaderboard_stands_alone_and_escapes() -> None:
     assert "0,9701" in html
     bare = [{"model": "<b>x</b>", "metric": "f1", "value": 0.5, "low": None, "high": None, "cpu_seconds": 1.0}]
     assert "<b>" not in leaderboard_html({"rows": bare, "chosen": ""})
+
+
+@pytest.mark.parametrize(
+    ("kind", "by", "english", "spanish"),
+    [
+        ("time", "arrival_date", "The test rows are the latest by arrival_date", "son las últimas según arrival_date"),
+        ("group", "patient", "Rows with the same patient stay on one side", "Las filas con el mismo patient quedan"),
+    ],
+)
+def test_a_split_that_is_not_random_is_explained(
+    tmp_path: Path, kind: str, by: str, english: str, spanish: str
+) -> None:
+    for language, sentence in (("en", english), ("es", spanish)):
+        facts = cancer(language)
+        page, _, _, card = written(replace(facts, split={**facts.split, "kind": kind, "by": by}), tmp_path / language)
+        honesty = page.text.index("What honesty changed" if language == "en" else "Qué cambió la honestidad")
+        assert sentence in page.text[honesty:]
+        assert sentence in card
+        assert "drawn at random" not in card
+
+
+def test_a_refused_first_version_does_not_speak_of_a_champion_that_stays(tmp_path: Path) -> None:
+    facts = cancer()
+    gate = {"passed": False, "reasons": ["F1 is only 0.8000; at least 0.9000 was asked."], "comparison": None}
+    registration = {**facts.registration, "champion": False, "previous_champion": None, "version": 1, "gate": gate}
+    page, *_ = written(replace(facts, registration=registration), tmp_path)
+    assert "there is still no champion" in page.text
+    assert "F1 is only 0.8000" in page.text
+
+
+def test_a_painted_figure_stands_in_where_no_drawn_one_exists(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "roc_curve_x_.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    page, *_ = written(cancer(figures=folder), tmp_path)
+    assert [str(attrs["src"]) for tag, attrs in page.tags if tag == "img"] == ["data:image/png;base64,iVBORw0KGgo="]

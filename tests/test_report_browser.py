@@ -53,7 +53,7 @@ def test_the_page_is_whole_at_telephone_width(
 
 
 def test_it_prints_without_losing_a_column(browser: Any, tmp_path: Path) -> None:
-    html, *_ = write_report(cancer(), tmp_path)
+    html, *_ = write_report(cancer("es"), tmp_path)
     page = browser.new_page(viewport={"width": 718, "height": 1000})
     page.goto(html.as_uri())
     page.emulate_media(media="print")
@@ -72,8 +72,9 @@ CONTRAST = """() => {
     if (c.length < 4 || c[3] === 1) return c; node = node.parentElement;
   } return [255, 255, 255]; };
   const found = {};
-  for (const name of ['.eyebrow', '.subtitle', '.summary .figure', '.interval', '.status', 'nav a', 'thead th',
-                      'caption', '.note', '.tone-warning', '.heed h2', 'dt', 'pre code', 'tr.marked th', 'figcaption']) {
+  for (const name of ['.eyebrow', '.subtitle', '.summary .figure', '.interval', '.status', 'nav a',
+                      'thead th', 'caption', '.note', '.tone-warning', '.heed h2', 'dt', 'pre code',
+                      'tr.marked th', 'figcaption']) {
     const node = document.querySelector(name);
     if (!node) continue;
     const pair = [light(parts(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);

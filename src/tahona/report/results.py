@@ -14,7 +14,7 @@ from tahona.report.language import Language
 from tahona.report.summary import metric_title, shown_metrics
 
 _IN_THE_WIDE_TABLE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "pr_auc", "log_loss")
-_IMPORTANCES = 20
+_IMPORTANCES = 15
 _FIGURES = ("roc_curve", "pr_curve", "calibration", "threshold_cost")
 
 
@@ -244,7 +244,9 @@ def curves_section(facts: ReportFacts, say: Language) -> Section | None:
         if file is None:
             continue
         value = (measured.get(values.get(topic, "")) or {}).get("value")
-        figures.append(Figure(file, say(f"figure.{topic}", value=say.short(value))))
+        costless = topic == "threshold_cost" and facts.project.decision.cost is None
+        key = "figure.threshold_f1" if costless else f"figure.{topic}"
+        figures.append(Figure(file, say(key, value=say.short(value))))
     if not figures:
         return None
     return Section("curves", say("curves"), (Text(say("curves.text")), Figures(tuple(figures))))

@@ -139,8 +139,9 @@ def honesty_section(facts: ReportFacts, say: Language) -> Section:
             train=say.many("rows", facts.split["train"]),
             test=say.many("rows", facts.split["test"]),
         ),
-        say("honesty.choices"),
     ]
+    if facts.project.decision.rule == "threshold":
+        points.append(say("honesty.choices"))
     if facts.split["kind"] != "random":
         points.append(say(f"split.{facts.split['kind']}", by=facts.split["by"]))
     if facts.project.split.duplicates == "together":
@@ -169,7 +170,8 @@ def version_section(facts: ReportFacts, say: Language) -> Section:
         Pair(say("version.previous"), say("version.label", version=previous) if previous else say("gate.first")),
         Pair(say("version.bundle"), str(registration["bundle_digest"]), code=True),
     )
-    verdict = Text(say("gate.passed" if gate["passed"] else "gate.refused"))
+    refused = "gate.refused" if previous else "gate.refused.first"
+    verdict = Text(say("gate.passed" if gate["passed"] else refused))
     reasons = Points(tuple(str(reason) for reason in gate["reasons"]))
     blocks: tuple[Block, ...] = (Pairs(items), verdict, *((reasons,) if reasons.items else ()))
     return Section("version", say("version"), blocks)

@@ -185,7 +185,10 @@ _RESULT: Mapping[str, Word] = {
     ),
     "board.axis": ("Bars run from {low} to {high}.", "Las barras van de {low} a {high}."),
     "board.weights": ("The mixture weighs: {weights}.", "La mezcla pondera así: {weights}."),
-    "calibration.none": ("none needed", "no hizo falta"),
+    "calibration.none": (
+        "none",
+        "ninguna",
+    ),
     "calibration.sigmoid": ("sigmoid", "sigmoide"),
     "calibration.isotonic": ("isotonic", "isotónica"),
     "candidates": ("Every model on the test rows", "Cada modelo en las filas de prueba"),
@@ -251,9 +254,9 @@ _RESULT: Mapping[str, Word] = {
         "What mistakes cost as the threshold moves.",
         "Lo que cuestan los errores al mover el umbral.",
     ),
-    "figure.confusion_matrix": (
-        "True classes against answers, as in the table above.",
-        "Clases verdaderas frente a respuestas, como en la tabla anterior.",
+    "figure.threshold_f1": (
+        "F1 as the threshold moves.",
+        "F1 al mover el umbral.",
     ),
 }
 
@@ -264,10 +267,12 @@ _DECISION: Mapping[str, Word] = {
         "La respuesta es {label} cuando su probabilidad es al menos {threshold}.",
     ),
     "decision.cost": (
-        "A false alarm costs {false_positive} and a missed {label} costs {false_negative} (the project's own figures). "
-        "The threshold is the one with the least cost on the training rows, out of fold.",
-        "Una falsa alarma cuesta {false_positive} y un {label} pasado por alto cuesta {false_negative} (cifras del "
-        "propio proyecto). El umbral es el de menor coste en las filas de entrenamiento, fuera de pliegue.",
+        "A false alarm costs {false_positive} and missing a row of {label} costs {false_negative} (the "
+        "project's own figures). The threshold is the one with the least cost on the training rows, out of "
+        "fold.",
+        "Una falsa alarma cuesta {false_positive} y pasar por alto una fila de {label} cuesta "
+        "{false_negative} (cifras del propio proyecto). El umbral es el de menor coste en las filas de "
+        "entrenamiento, fuera de pliegue.",
     ),
     "decision.cost.test": (
         "On the test rows the model's mistakes cost {model} a row; the dummy's cost {dummy}.",
@@ -279,10 +284,10 @@ _DECISION: Mapping[str, Word] = {
     ),
     "decision.fixed": ("The project fixes this threshold.", "El proyecto fija este umbral."),
     "decision.default": (
-        "The project states no cost, so the likelier class is the answer. If a missed {label} costs more than a false "
-        "alarm, say so under {key} and train again.",
-        "El proyecto no indica ningún coste: la respuesta es la clase más probable. Si un {label} pasado por alto "
-        "cuesta más que una falsa alarma, indíquelo en {key} y vuelva a entrenar.",
+        "The project states no cost, so the likelier class is the answer. If missing a row of {label} costs "
+        "more than a false alarm, say so under {key} and train again.",
+        "El proyecto no indica ningún coste: la respuesta es la clase más probable. Si pasar por alto una "
+        "fila de {label} cuesta más que una falsa alarma, indíquelo en {key} y vuelva a entrenar.",
     ),
     "decision.estimator": (
         "The decision is the estimator's own rule, asked for by {key}: for comparison with other programs.",
@@ -339,9 +344,10 @@ _AUDIT: Mapping[str, Word] = {
         "El ajuste vio las {train} de entrenamiento y nada más; las {test} de prueba se leyeron una vez, al final.",
     ),
     "honesty.choices": (
-        "Calibration, mixture and threshold were chosen on out-of-fold predictions of training rows.",
-        "La calibración, la mezcla y el umbral se eligieron con predicciones fuera de pliegue de filas de "
-        "entrenamiento.",
+        "Calibration, mixture and threshold, where they were chosen, were chosen on out-of-fold predictions "
+        "of training rows.",
+        "La calibración, la mezcla y el umbral, donde se eligieron, se eligieron con predicciones fuera de "
+        "pliegue de filas de entrenamiento.",
     ),
     "honesty.dummy": (
         "A dummy that looks at no column stands on the leaderboard, and every number has an interval.",
@@ -387,6 +393,10 @@ _USE: Mapping[str, Word] = {
     "gate.refused": (
         "The gate did not let it through; the champion stays what it was.",
         "El control de calidad no la dejó pasar; la campeona sigue siendo la que era.",
+    ),
+    "gate.refused.first": (
+        "The gate did not let it through; there is still no champion.",
+        "El control de calidad no la dejó pasar; sigue sin haber campeona.",
     ),
     "gate.first": ("There was no champion to compare with.", "No había campeona con la que comparar."),
     "usage": ("How to use it", "Cómo usarlo"),
