@@ -16,7 +16,7 @@ from tahona.core.records import Interval
 from tahona.core.schema import Column, Schema
 from tahona.errors import InputError
 from tahona.learn.curves import calibration_points, ranked_curves
-from tahona.learn.evaluation import Prediction, HeldOut, evaluate_predictions
+from tahona.learn.evaluation import HeldOut, Prediction, evaluate_predictions
 from tahona.learn.importance import permutation_importance
 
 COST = {"false_positive": 1.0, "false_negative": 5.0}
