@@ -38,7 +38,8 @@ def binary_metrics(precision: float, recall: float, f1: float, auc: float) -> di
 
 DUMMY = {
     "accuracy": 0.6316, "balanced_accuracy": 0.5, "precision": 0.0, "recall": 0.0, "f1": 0.0, "f1_macro": 0.3871,
-    "roc_auc": 0.5, "pr_auc": 0.3684, "log_loss": 0.6582, "brier": 0.2327, "mcc": 0.0, "kappa": 0.0, "expected_cost": 1.8421,
+    "roc_auc": 0.5, "pr_auc": 0.3684, "log_loss": 0.6582, "brier": 0.2327, "mcc": 0.0,
+    "kappa": 0.0, "expected_cost": 1.8421,
 }  # fmt: skip
 
 
