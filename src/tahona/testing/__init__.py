@@ -10,8 +10,10 @@ A third party's adapter passes the suite of its port like this::
             return ShelfStore(tmp_path)
 
 ======================  ==================================================
+`SourceContract`        what every `tahona.ports.Source` does
 `StoreContract`         what every `tahona.ports.Store` does
 `LedgerContract`        what every `tahona.ports.Ledger` does
+`ExecutorContract`      what every `tahona.ports.Executor` does
 `MemoryStore`           a store for tests of what uses a store
 `MemoryLedger`          a ledger for tests of what uses a ledger
 ======================  ==================================================
@@ -22,10 +24,12 @@ from __future__ import annotations
 import pytest
 
 # So that a failing assertion of a suite shows its values, as one in the adapter's own tests does.
-pytest.register_assert_rewrite("tahona.testing.ledger_suite", "tahona.testing.store_suite")
+pytest.register_assert_rewrite(*(f"{__name__}.{port}_suite" for port in ("executor", "ledger", "source", "store")))
 
+from tahona.testing.executor_suite import ExecutorContract  # noqa: E402
 from tahona.testing.fakes import MemoryLedger, MemoryStore  # noqa: E402
 from tahona.testing.ledger_suite import LedgerContract  # noqa: E402
+from tahona.testing.source_suite import SourceContract  # noqa: E402
 from tahona.testing.store_suite import StoreContract  # noqa: E402
 
-__all__ = ["LedgerContract", "MemoryLedger", "MemoryStore", "StoreContract"]
+__all__ = ["ExecutorContract", "LedgerContract", "MemoryLedger", "MemoryStore", "SourceContract", "StoreContract"]
