@@ -16,7 +16,8 @@ from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError
 from tahona.sources.cells import read_cells, sniff_decimal, without_nulls
-from tahona.sources.headers import check_width, normalise_headers, shown
+from tahona.sources.headers import normalise_headers, shown
+from tahona.sources.limits import check_cells, check_columns
 
 if TYPE_CHECKING:
     from _csv import Reader as Records
@@ -119,7 +120,7 @@ def _parse(text: str, separator: str, reading: Reading) -> _Records:
     _, header = next(rows, (0, ()))
     if not header:
         raise DataError("the file is empty", where=reading.where, fix="Give a file with a header and rows.")
-    check_width(len(header), where=reading.where, limits=reading.limits)
+    check_columns(len(header), where=reading.where, limits=reading.limits)
     slices: list[list[pa.Array]] = [[] for _ in header]
     lines = array("q")
     blank = 0
@@ -166,6 +167,7 @@ def _keep(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    check_cells(len(lines), len(header), reading.limits.cells, where=reading.where)
     limit = reading.limits.cell_characters
     for position, cells in enumerate(zip(*rows, strict=True)):
         part = pa.array(cells, pa.large_string())

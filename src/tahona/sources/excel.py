@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import warnings
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from xml.etree.ElementTree import ParseError
 
 from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError
-from tahona.sources.headers import check_width, shown
+from tahona.sources.headers import shown
+from tahona.sources.limits import check_cells, check_columns
 from tahona.sources.values import canonical_text, table_of_values
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
     from openpyxl.worksheet.worksheet import Worksheet
 
     from tahona.sources.reading import Reading
@@ -29,20 +37,26 @@ def read_excel(data: bytes, reading: Reading) -> FetchedTable:
     Raises DataError for a workbook that is damaged, a sheet that is not there, cells to the right of the header, and
     formulas without a stored value (a program wrote them; no Excel has computed them yet).
     """
-    import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
+    damage = (
+        InvalidFileException,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        ParseError,
+        LookupError,
+        ValueError,
+        TypeError,
+    )
     try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        try:
+        with _workbook(data) as book:
             titles = [sheet.title for sheet in book.worksheets]  # charts have sheets of their own
             title = _sheet(titles, reading)
             rows = _rows(book.worksheets[titles.index(title)], reading)
-        finally:
-            book.close()
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ParseError, ValueError, TypeError, EOFError) as error:
+        _refuse_uncomputed(data, title, rows, reading)
+    except (*damage, AttributeError, EOFError, OSError, NotImplementedError) as error:
         raise DataError("the workbook is damaged", where=reading.where, fix="Save it again from Excel.") from error
-    _refuse_uncomputed(data, title, rows, reading)
     if not rows:
         raise DataError("the sheet is empty", where=reading.where, fix="Name another with `sheet` in [data].")
     header = ["" if cell is None else canonical_text(cell) for cell in rows[0]]
@@ -65,6 +79,20 @@ def read_excel(data: bytes, reading: Reading) -> FetchedTable:
     return table_of_values(header, columns, reading, place, findings=told)
 
 
+@contextmanager
+def _workbook(data: bytes, *, formulas: bool = False) -> Iterator[Workbook]:
+    """Open a workbook for its values, or for its formulas, without remarks on styles and validations it passes over."""
+    import openpyxl
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="openpyxl")
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=not formulas)
+        with closing(book):
+            for sheet in book.worksheets:  # the stated size may be a million rows of sixteen thousand cells
+                cast("ReadOnlyWorksheet", sheet).reset_dimensions()
+            yield book
+
+
 def _sheet(titles: list[str], reading: Reading) -> str:
     if reading.sheet is None:
         if not titles:
@@ -81,11 +109,14 @@ def _sheet(titles: list[str], reading: Reading) -> str:
 def _rows(sheet: Worksheet, reading: Reading) -> list[list[object]]:
     """Return the rows without empty cells at their right, and without empty rows at the end."""
     rows: list[list[object]] = []
+    widest = 0
     for values in sheet.iter_rows(values_only=True):
         row: list[object] = list(values)
         while row and row[-1] is None:
             row.pop()
-        check_width(len(row), where=reading.where, limits=reading.limits)
+        widest = max(widest, len(row))
+        check_columns(widest, where=reading.where, limits=reading.limits)
+        check_cells(len(rows), widest, reading.limits.values, where=reading.where)
         rows.append(row)
     while rows and not rows[-1]:
         rows.pop()
@@ -104,22 +135,17 @@ def _fitted(row: list[object], width: int, index: int, reading: Reading) -> list
 
 def _refuse_uncomputed(data: bytes, title: str, rows: list[list[object]], reading: Reading) -> None:
     """Refuse formulas whose value is not stored: they would read as empty cells."""
-    import openpyxl
-
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
         if not any(re.search(rb"<(?:\w+:)?f[\s>/]", archive.read(name)) for name in sheets):
             return
-    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
-    try:
+    with _workbook(data, formulas=True) as book:
         empty = [
             index
             for index, formulas in enumerate(book[title].iter_rows(values_only=True))
             for column, formula in enumerate(formulas)
             if formula is not None and (index >= len(rows) or column >= len(rows[index]) or rows[index][column] is None)
         ]
-    finally:
-        book.close()
     if empty:
         raise DataError(
             f"{len(empty):,} formulas have no stored value",

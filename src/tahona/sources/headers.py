@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tahona.core.findings import Finding
 from tahona.core.schema import ROW
 from tahona.errors import DataError
-from tahona.sources.limits import LIMITS, Limits
+from tahona.sources.limits import LIMITS, Limits, check_columns
 
 __all__ = ["normalise_headers", "shown"]
 
@@ -24,7 +24,7 @@ def normalise_headers(
 
     Raises DataError where two columns end with one name, and where a limit is passed.
     """
-    check_width(len(names), where=where, limits=limits)
+    check_columns(len(names), where=where, limits=limits)
     clean: list[str] = []
     findings: list[Finding] = []
     for position, name in enumerate(names, start=1):
@@ -42,16 +42,6 @@ def normalise_headers(
     if clean and all(_NUMBER.fullmatch(name) for name in clean):
         findings.append(Finding("numeric_header", "", {"columns": len(clean)}))
     return tuple(clean), tuple(findings)
-
-
-def check_width(columns: int, *, where: str, limits: Limits) -> None:
-    """Refuse a table with more columns than the limit."""
-    if columns > limits.columns:
-        raise DataError(
-            f"the table has {columns:,} columns; the limit is {limits.columns:,}",
-            where=where,
-            fix="Keep the columns you need, or check the separator (`[data] separator`).",
-        )
 
 
 def shown(name: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError
-from tahona.sources.headers import check_width, shown
+from tahona.sources.headers import shown
+from tahona.sources.limits import check_cells, check_columns
 from tahona.sources.values import table_of_values
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def read_json(text: str, encoding: str, reading: Reading) -> FetchedTable:
             )
         if not row.keys() <= names.keys():
             names.update(dict.fromkeys(row))
-            check_width(len(names), where=reading.where, limits=reading.limits)
+            check_columns(len(names), where=reading.where, limits=reading.limits)
     if rows and not names:
         raise DataError("the rows hold no columns", where=reading.where, fix='Write rows as {"column": value, …}.')
     for name in names:
@@ -60,6 +61,7 @@ def read_json(text: str, encoding: str, reading: Reading) -> FetchedTable:
             raise DataError(
                 "a column name holds half of a surrogate pair", where=reading.where, fix="Correct the name."
             )
+    check_cells(len(rows), len(names), reading.limits.values, where=reading.where)
     nulls = frozenset(reading.nulls)
     columns = [[_cell(row.get(name), nulls) for row in rows] for name in names]
     kind = "JSON" if array else "JSON Lines"

@@ -10,6 +10,7 @@ from tahona.core.records import FetchedTable
 from tahona.errors import DataError
 from tahona.sources.cells import as_boolean, as_text, as_whole
 from tahona.sources.headers import normalise_headers, shown
+from tahona.sources.limits import check_cells
 from tahona.sources.numbers import EXACT, LARGEST, infinite, too_large
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from tahona.sources.reading import Reading
 
 __all__ = ["read_parquet"]
-
-_CELL_BYTES = 8
 
 
 def read_parquet(file: Path, reading: Reading) -> FetchedTable:
@@ -74,7 +73,8 @@ def _check_sizes(metadata: pq.FileMetaData, columns: int, reading: Reading) -> N
     if not rows or not columns:
         raise DataError(f"the table has {rows:,} rows", where=reading.where, fix="Give a table with rows.")
     stated = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    _check_unfolded(max(stated, rows * columns * _CELL_BYTES), reading)
+    check_cells(rows, columns, reading.limits.cells, where=reading.where)
+    _check_unfolded(stated, reading)
 
 
 def _check_unfolded(size: int, reading: Reading) -> None:
@@ -94,6 +94,7 @@ def _read_groups(parquet: pq.ParquetFile, names: tuple[str, ...], reading: Readi
     size = 0
     for group in range(parquet.metadata.num_row_groups):
         part = parquet.read_row_group(group, use_threads=False)
+        part.validate(full=True)  # indices beyond the dictionary, text that is not UTF-8
         size += sum(_text_bytes(name, cells, reading) for name, cells in zip(names, part.columns, strict=True))
         _check_unfolded(size, reading)
         parts.append(part)

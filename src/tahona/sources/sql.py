@@ -15,8 +15,8 @@ from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError, SetupError
 from tahona.sources.checksum import refuse_checksum
-from tahona.sources.headers import check_width, shown
-from tahona.sources.limits import LIMITS, Limits
+from tahona.sources.headers import shown
+from tahona.sources.limits import LIMITS, Limits, check_cells, check_columns
 from tahona.sources.reading import Reading
 from tahona.sources.values import table_of_values
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["SqlSource", "open_source"]
 
 _BATCH = 10_000
-_CELL_BYTES = 8
 _UNKNOWN = re.compile(r"no such (table|column): ([\w.]{1,100})$")
 
 
@@ -57,12 +56,10 @@ class SqlSource:
     def fetch(self) -> FetchedTable:
         with self._result() as (where, result):
             header = [str(name) for name in result.keys()]  # noqa: SIM118  (a result, not a dict)
-            check_width(len(header), where=where, limits=self._limits)
+            check_columns(len(header), where=where, limits=self._limits)
             columns: list[list[object]] = [[] for _ in header]
-            most = self._limits.table_bytes // (_CELL_BYTES * max(1, len(header)))
             for batch in result.partitions(_BATCH):
-                if len(columns[0]) + len(batch) > most:
-                    raise DataError(f"the table has more than {most:,} rows", where=where, fix="Use a query.")
+                check_cells(len(columns[0]) + len(batch), len(header), self._limits.values, where=where)
                 for column, cells in zip(columns, zip(*batch, strict=True), strict=True):
                     column.extend(cells)
         reading = Reading.of(self._data, where, self._limits)

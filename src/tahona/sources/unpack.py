@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -22,6 +23,9 @@ HEAD_BYTES = 560
 
 _CHUNK = 1 << 20
 
+# What the standard library raises, besides its own two errors, where an archive's fields were damaged.
+_DAMAGE = (zlib.error, struct.error, EOFError, OSError, LookupError, ValueError, NotImplementedError)
+
 # First bytes → what to call it. Order matters only where one is the beginning of another.
 _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -33,7 +37,7 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"RIFF", "an audio, video or WebP file"),
     (b"%PDF-", "a PDF document"),
     (b"SQLite format 3\x00", "an SQLite database"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls or .doc)"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or encrypted Office document"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -53,7 +57,7 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
 )
 _INSTEAD = {
     "an SQLite database": "Name it as `sqlite:///path?table=name` in `[data] source`.",
-    "an old Office document (.xls or .doc)": "Save it as .xlsx or CSV.",
+    "an old or encrypted Office document": "Save it as .xlsx or CSV, without a password.",
 }
 
 
@@ -94,12 +98,15 @@ def unpack_zip(packed: bytes, *, where: str, limits: Limits = LIMITS) -> bytes |
 
     Raises DataError for several files, encryption, damage, or contents beyond the limits.
     """
+    import lzma
     import zipfile
 
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             members = [info for info in archive.infolist() if not info.is_dir() and not _is_debris(info.filename)]
             names = {info.filename for info in members}
+            if any(info.flag_bits & 1 for info in members):
+                raise DataError("the file is encrypted", where=where, fix="Remove the password before use.")
             if "[Content_Types].xml" in names:
                 _check_workbook(members, names, len(packed), where=where, limits=limits)
                 return None
@@ -109,11 +116,9 @@ def unpack_zip(packed: bytes, *, where: str, limits: Limits = LIMITS) -> bytes |
                     where=where,
                     fix="Pack one CSV file alone, or unpack the archive and name the file.",
                 )
-            if members[0].flag_bits & 1:
-                raise DataError("the zip archive is encrypted", where=where, fix="Unpack it before use.")
             with archive.open(members[0]) as stream:
                 return _read_bounded(stream, len(packed), where=where, limits=limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, lzma.LZMAError) as error:
         raise DataError("the zip archive is damaged or cut off", where=where, fix="Get the file again.") from error
 
 
