@@ -13,7 +13,10 @@ from tahona.core.metrics import METRICS, compute
 from tahona.learn.columns import Columns, take
 
 MOST_ROWS = 5_000
-REPEATS = 3
+REPEATS, REPEATS_OF_FEW = 3, 5
+"""Shuffles per column; more of a test part under 1,000 rows, where one shuffle says less."""
+
+_FEW = 1_000
 
 Predict = Callable[[Columns], NDArray[np.float64]]
 
@@ -26,7 +29,7 @@ def permutation_importance(
     metric: str,
     threshold: float | None = None,
     cost: Mapping[str, float] | None = None,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
     rows: int = MOST_ROWS,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
@@ -42,6 +45,7 @@ def permutation_importance(
         kept = np.sort(random.choice(len(y), rows, replace=False))
         columns, y = take(columns, kept), y[kept]
     count = len(y)
+    repeats = repeats or (REPEATS_OF_FEW if count < _FEW else REPEATS)
     sign = METRICS[metric].sign
 
     def value(proba: NDArray[np.float64]) -> float:

@@ -252,8 +252,8 @@ def draw_threshold(scene: Scene) -> Figure | None:
                 right = chosen > 0.7
                 axes.annotate(
                     scene.word("chosen", value=scene.say.short(chosen)),
-                    (chosen, 0.97), xycoords=("data", "axes fraction"), xytext=(-5 if right else 5, 0),
-                    textcoords="offset points", ha="right" if right else "left", va="top", fontsize=9,
+                    (chosen, 0.97 if key == "cost" else 0.05), xycoords=("data", "axes fraction"), xytext=(-5 if right else 5, 0),
+                    textcoords="offset points", ha="right" if right else "left", va="top" if key == "cost" else "bottom", fontsize=9,
                 )  # fmt: skip
         axes.tick_params(labelbottom=last)
         scene.mark(axes, "x", "y")
