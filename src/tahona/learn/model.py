@@ -31,7 +31,10 @@ FORMAT = 1
 # scikit-learn does not check, so a forged file could crash a prediction: a bundle's digest is checked before this.
 TRUSTED = frozenset(
     {
+        "builtins.bool",
         "builtins.dict",
+        "builtins.float",
+        "builtins.int",
         "builtins.list",
         "builtins.slice",
         "builtins.str",

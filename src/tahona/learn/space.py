@@ -40,7 +40,7 @@ def check_space(family: Family, space: Mapping[str, Range]) -> None:
 
 def _check_range(values: IntRange | FloatRange, where: str) -> None:
     low, high = values.int if isinstance(values, IntRange) else values.float
-    if not low <= high or not np.isfinite([low, high]).all():
+    if low > high:
         raise InputError("The lowest value of the range is above the highest.", where=where, fix="Write [low, high].")
     if values.log and low <= 0:
         raise InputError("A logarithmic range must start above zero.", where=where, fix="Raise the lowest value.")
