@@ -188,5 +188,6 @@ def _record(road: Road, status: RunStatus, started: str, error: str = "") -> Run
         steps=_steps(road),
         leaderboard=leaderboard(road) if status == "done" else (),
         test=_intervals(evaluation.get("metrics", {})),
+        chosen=evaluation.get("chosen", ""),
         error=error,
     )
