@@ -249,12 +249,19 @@ def draw_threshold(scene: Scene) -> Figure | None:
         if chosen is not None:
             axes.axvline(chosen, color=INK, linewidth=1, linestyle=(0, (2, 2)))
             if place == 0:
-                right = chosen > 0.7
+                side = "right" if chosen > 0.7 else "left"
+                # Cost is low near the best threshold, F1 is high: the free corner is the other one.
+                height, anchor = (0.97, "top") if key == "cost" else (0.05, "bottom")
                 axes.annotate(
                     scene.word("chosen", value=scene.say.short(chosen)),
-                    (chosen, 0.97 if key == "cost" else 0.05), xycoords=("data", "axes fraction"), xytext=(-5 if right else 5, 0),
-                    textcoords="offset points", ha="right" if right else "left", va="top" if key == "cost" else "bottom", fontsize=9,
-                )  # fmt: skip
+                    (chosen, height),
+                    xycoords=("data", "axes fraction"),
+                    textcoords="offset points",
+                    xytext=(-5 if side == "right" else 5, 0),
+                    ha=side,
+                    va=anchor,
+                    fontsize=9,
+                )
         axes.tick_params(labelbottom=last)
         scene.mark(axes, "x", "y")
         label_axes(axes, scene.word("threshold") if last else "", titles[key])
