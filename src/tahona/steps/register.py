@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
             run=context.run,
             bundle_digest=store.put(inputs["select"]["bundle.zip"]),
             model=evaluation["chosen"],
-            metrics={name: value["value"] for name, value in evaluation["metrics"].items()},
+            metrics={name: value for name, value in _values(evaluation).items() if not math.isnan(value)},
             created=_now(),
             data_digest=evaluation["data_digest"],
             predictions_digest=store.put(inputs["evaluate"]["predictions.parquet"]),
@@ -103,14 +104,19 @@ def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], cha
             comparison = compare(
                 project.train.metric, candidate, previous, cost=project.decision.prices, seed=project.split.seed
             )
-    values = {name: value["value"] for name, value in evaluation["metrics"].items()}
     return judge(
-        values,
+        _values(evaluation),
         project.gate.min,
         comparison=comparison,
         incomparable=incomparable,
         language=project.project.language,
     )
+
+
+def _values(evaluation: dict[str, Any]) -> dict[str, float]:
+    """Return the test metrics; one that does not exist on these rows (an AUC without a class) is NaN."""
+    found = {name: interval["value"] for name, interval in evaluation["metrics"].items()}
+    return {name: math.nan if value is None else float(value) for name, value in found.items()}
 
 
 def _predicted(file: Path, labels: tuple[str, ...], digest: str) -> PredictedRows:
