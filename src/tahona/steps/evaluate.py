@@ -43,7 +43,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
     from tahona.bundle.bundle import load_bundle
     from tahona.bundle.predict import score
     from tahona.learn.columns import to_columns
-    from tahona.learn.evaluation import Prediction, HeldOut, evaluate_predictions
+    from tahona.learn.evaluation import HeldOut, Prediction, evaluate_predictions
     from tahona.learn.importance import permutation_importance
 
     project, files = context.project, inputs["split"]
