@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tahona.errors import InputError, TahonaError
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +33,7 @@ def run(words: list[str]) -> int:
     except TahonaError as error:
         return _say(error, words)
     except typer.exceptions.TyperException as error:
-        return _say(InputError(error.format_message(), where="command line", fix="tahona --help"), words)
+        return _misspoken(error, words)
     except (KeyboardInterrupt, typer.Abort):
         _complain("stopped; finished steps are kept, tahona run goes on from here")
         return 130
@@ -56,6 +60,16 @@ def _bug(error: Exception) -> TahonaError:
     )
 
 
+def _misspoken(error: typer.exceptions.TyperException, words: list[str]) -> int:
+    said = error.format_message()
+    if said.startswith("Usage:"):  # no command was given: the message is the help page
+        print(said, file=sys.stderr)
+        return InputError.exit_code
+    place = getattr(error, "ctx", None)
+    command = place.command_path if place is not None else "tahona"
+    return _say(InputError(said, where="command line", fix=f"{command} --help"), words)
+
+
 def _say(error: TahonaError, words: list[str]) -> int:
     if "--json" in words:
         from tahona.cli.terminal import print_json
@@ -67,4 +81,4 @@ def _say(error: TahonaError, words: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    print(f"tahona: {text}", file=sys.stderr)  # noqa: T201 - standard error is where this goes
+    print(f"tahona: {text}", file=sys.stderr)

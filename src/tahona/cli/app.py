@@ -20,15 +20,21 @@ export = typer.Typer(help="Write things in other programs' formats.", no_args_is
 naming = typer.Typer(help="File names.", no_args_is_help=True)
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from tahona import __version__
 
-        print(__version__)  # noqa: T201 - this is the program's output
+        print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command; each of them acts by itself."""
 
 
 app.command("run")(runs.run)
