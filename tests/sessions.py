@@ -1,0 +1,94 @@
+"""Play the sessions of a Markdown page in an empty folder, as a reader would type them.
+
+* ```` ```console ````: lines `$ command`, each followed by lines that it prints; `…` stands for anything, a line that is
+  only `…` for any lines. A command must succeed, unless `$ echo $?` and the code it prints come next.
+* A block whose first line is a comment that begins with a file's name (`# tahona.toml`) is that file, whole.
+* Any other ```` ```python ```` block is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^# ([\w./-]+\.(?:toml|py|csv))\b")
+STATUS = "echo $?"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One command, what the page says it prints, and the exit code that it must have."""
+
+    command: str
+    printed: tuple[str, ...]
+    code: int = 0
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Give language and content of every fenced block."""
+    for found in FENCE.finditer(page.read_text("utf-8")):
+        yield found[1], found[2]
+
+
+def turns(content: str) -> list[Turn]:
+    """Read a console block."""
+    found: list[Turn] = []
+    for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
+        command, *printed = part.rstrip("\n").split("\n")
+        if command == STATUS:
+            found[-1] = Turn(found[-1].command, found[-1].printed, int(printed[0]))
+        else:
+            found.append(Turn(command, tuple(line for line in printed if line.strip() not in {"", "…"})))
+    return found
+
+
+def commands(page: Path) -> list[str]:
+    """Return every command of the page's console blocks."""
+    return [turn.command for language, content in blocks(page) if language == "console" for turn in turns(content)]
+
+
+def play(page: Path, folder: Path) -> list[tuple[str, str]]:
+    """Do what the page says, in its order, and check what it promises. Return each command and all it printed."""
+    told = []
+    for language, content in blocks(page):
+        named = FILE.match(content)
+        if named:
+            (folder / named[1]).write_text(content, "utf-8")
+        elif language == "console":
+            for turn in turns(content):
+                told.append((turn.command, _check(turn, *_do(["sh", "-c", turn.command], folder))))
+        elif language == "python":
+            turn = Turn("python", ())
+            told.append((content, _check(turn, *_do([sys.executable, "-c", content], folder))))
+    return told
+
+
+def _do(words: list[str], folder: Path) -> tuple[int, str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CI": "1",
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _check(turn: Turn, code: int, output: str) -> str:
+    assert code == turn.code, f"{turn.command}: exit {code}, not {turn.code}\n{output}"
+    lines = [_plain(line) for line in output.splitlines()]
+    for promised in turn.printed:
+        pattern = re.compile(".*".join(re.escape(part) for part in _plain(promised).split("…")))
+        assert any(pattern.fullmatch(line) for line in lines), f"{turn.command} does not print: {promised}\n{output}"
+    return output
+
+
+def _plain(line: str) -> str:
+    return " ".join(line.split())
