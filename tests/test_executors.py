@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -52,10 +54,7 @@ def test_workers_are_other_processes_and_end_when_closed():
     workers = set(executor.map(own_process, range(10)))
     assert os.getpid() not in workers
     executor.close()
-    patience = time.monotonic() + 10
-    while any(alive(pid) for pid in workers) and time.monotonic() < patience:
-        time.sleep(0.05)
-    assert not [pid for pid in workers if alive(pid)]
+    assert_gone(workers)
 
 
 def test_workers_compute_on_one_thread_that_sleeps_when_idle():
@@ -70,6 +69,35 @@ def test_a_worker_that_dies_is_reported_as_a_setup_error():
         list(executor.map(die, range(2)))
     assert len(set(executor.map(own_process, range(4)))) >= 1
     executor.close()
+
+
+KILLED = """
+import time
+from tahona.executors.processes import ProcessExecutor
+def slow(item):
+    import os
+    time.sleep(0.1)
+    return os.getpid()
+for worker in ProcessExecutor(2).map(slow, range(1000)):
+    print(worker, flush=True)
+"""
+
+
+def test_workers_end_soon_after_their_parent_was_killed():
+    parent = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    workers = {int(parent.stdout.readline()) for _ in range(8)}
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert_gone(workers)
+
+
+def assert_gone(workers: set[int]) -> None:
+    patience = time.monotonic() + 20
+    while any(alive(pid) for pid in workers) and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if alive(pid)]
 
 
 def test_closing_before_any_work_is_harmless():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -26,7 +28,12 @@ class ProcessExecutor:
         # Two items per worker are under way: with more, the items made in advance would fill the memory.
         with parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = Parallel(
-                n_jobs=self.workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1, initializer=calm
+                n_jobs=self.workers,
+                return_as="generator",
+                pre_dispatch="2*n_jobs",
+                batch_size=1,
+                initializer=settle,
+                initargs=(os.getpid(),),
             )
             results = parallel(delayed(function)(item) for item in items)
         try:
@@ -47,9 +54,20 @@ class ProcessExecutor:
             executor.shutdown(wait=True)
 
 
-def calm() -> None:
-    """Let a worker's idle threads sleep: OpenMP's wait for work by spinning, which costs the other workers."""
+def settle(parent: int) -> None:
+    """Make a new worker a good neighbour: quiet when idle, and gone when the process that started it is killed.
+
+    OpenMP's threads wait for work by spinning, which costs the other workers. joblib's workers outlive a parent that
+    was killed by five minutes.
+    """
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def open_executor(workers: int) -> ProcessExecutor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,8 +106,8 @@ def search_family(
     best = search.best(tried)
     oof, decided = search.out_of_fold(best)
     model = search.fit_best(best)
-    # Trials may have run in other processes, whose time is in their notes; what this one did besides is added.
-    elsewhere = 0.0 if executor.workers == 1 else sum(trial.cpu_seconds for trial in tried)
+    # Trials ran here, in workers, or before an interruption: their notes have the time of all; the rest was spent here.
+    spent = time.process_time() - cpu - search.in_trials + sum(trial.cpu_seconds for trial in tried)
     return FamilyResult(
         family=name,
         params=best.params,
@@ -116,7 +117,7 @@ def search_family(
         oof_decided=decided,
         trials=tuple(tried),
         seconds=time.perf_counter() - wall,
-        cpu_seconds=time.process_time() - cpu + elsewhere,
+        cpu_seconds=spent,
         model=model,
         rows_used=model.rows_used,
     )
@@ -155,6 +156,8 @@ class _Search:
         self.classes = len(rows.schema.labels)
         self.sign = METRICS[metric].sign
         self.journal: Journal
+        self.in_trials = 0.0
+        """CPU seconds of the trials that ran in this very process."""
         self.top = -np.inf
         self.held: tuple[int, list[FoldOutcome]] | None = None
         """Number and outcomes of the best trial, unless it was read from the journal."""
@@ -205,6 +208,7 @@ class _Search:
             for _ in (pair for pair in missing if pair[0] == place):
                 outcome = next(outcomes)
                 self.journal.add(outcome.note)
+                self.in_trials += outcome.note.cpu_seconds if outcome.process == os.getpid() else 0.0
                 fresh.setdefault(number, []).append(outcome)
             trial = self.sum_up(number, params)
             self.hold(trial, fresh.pop(number, []))

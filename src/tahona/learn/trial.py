@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from numpy.typing import NDArray
 
 from tahona.core.metrics import METRICS, compute
 from tahona.learn.families import FAMILIES, Family
-from tahona.learn.families.family import Codes, Matrix, Scores
+from tahona.learn.families.family import Codes, Matrix, Scores, Setting
 from tahona.learn.journal import FoldNote
 from tahona.learn.model import ask, fit_estimator
+from tahona.learn.threads import one_thread
 
 _RANKS = ("roc_auc", "pr_auc")
 """Metrics that look at the order of scores only: margins serve as they are."""
@@ -42,9 +45,10 @@ class FoldTask:
 
 @dataclass(frozen=True, slots=True)
 class FoldOutcome:
-    """How it went, and what the rows of the fold were given (None where the estimator gave up)."""
+    """How it went, in which process, and what the rows of the fold were given (None where the estimator gave up)."""
 
     note: FoldNote
+    process: int
     scores: Scores | None = None
     decided: Codes | None = None
 
@@ -52,6 +56,7 @@ class FoldOutcome:
 def run_fold(task: FoldTask) -> FoldOutcome:
     """Run one trial on one fold. A ValueError of the library is an outcome, every other exception goes through."""
     family = FAMILIES[task.family]
+    _import_library(task.family)
     started = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -62,11 +67,19 @@ def run_fold(task: FoldTask) -> FoldOutcome:
             scores, decided = ask(family, estimator, task.judge, seen, task.classes)
         except ValueError as error:
             spent = time.process_time() - started
-            return FoldOutcome(FoldNote(task.number, task.fold, None, spent, _reason(error)))
+            return FoldOutcome(FoldNote(task.number, task.fold, None, spent, _reason(error)), os.getpid())
     value = _judge(task, family, scores, decided)
     spent = time.process_time() - started
     names = tuple(sorted({warning.category.__name__ for warning in caught}))
-    return FoldOutcome(FoldNote(task.number, task.fold, value, spent, "", names), scores, decided)
+    return FoldOutcome(FoldNote(task.number, task.fold, value, spent, "", names), os.getpid(), scores, decided)
+
+
+@cache
+def _import_library(family: str) -> None:
+    """Import what the family is built on, once and before the clock starts."""
+    FAMILIES[family].build({}, Setting(classes=2, width=1))
+    with one_thread():
+        pass
 
 
 def _reason(error: ValueError) -> str:

@@ -1,6 +1,7 @@
 """The support vector machine with a kernel, and nearest neighbours: families that compare rows with rows.
 
-Both cost as the square of the rows, so they learn from at most 10,000 of them: a stratified, seeded sample.
+Both cost as the square of the rows, so they learn from a stratified, seeded sample of at most
+10,000 and 5,000 of them. (5,000 neighbours judge 24,000 rows of 170 columns in 15 seconds of CPU.)
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 from tahona.learn.families.family import Codes, Estimator, Family, Matrix, Scores, Setting, by_sign
 from tahona.project.model import FloatRange, IntRange
 
-_MOST_ROWS = 10_000
+_MOST_SVC_ROWS = 10_000
+_MOST_KNN_ROWS = 5_000
 
 
 def _make_svc(params: Mapping[str, Any], _setting: Setting) -> Estimator:
@@ -72,7 +74,7 @@ FAMILIES = (
             "class_weight": (None, "balanced"),
         },
         accepts=("C", "kernel", "gamma", "degree", "coef0", "class_weight", "tol", "shrinking", "max_iter"),
-        most_rows=_MOST_ROWS,
+        most_rows=_MOST_SVC_ROWS,
     ),
     Family(
         name="knn",
@@ -90,6 +92,6 @@ FAMILIES = (
         },
         defaults={"n_neighbors": 5, "weights": "uniform", "metric": "euclidean"},
         accepts=("n_neighbors", "weights", "metric"),
-        most_rows=_MOST_ROWS,
+        most_rows=_MOST_KNN_ROWS,
     ),
 )
