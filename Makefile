@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo test lint format docs bench lock clean
+.PHONY: help setup demo test lowest lint format docs bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
@@ -24,6 +24,12 @@ demo: setup  ## run the breast-cancer example from data to champion
 
 test: setup  ## run the tests
 	$(BIN)/python -m pytest
+
+lowest: requirements/lowest.txt  ## run the quick tests on the oldest versions that pyproject.toml admits
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --require-hashes -r requirements/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(VENV)-lowest/bin/python -m pytest -m "not slow"
 
 lint: setup  ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -46,6 +52,8 @@ bench: setup  ## print the figures of benchmarks/README.md
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --quiet --extra xgboost --group dev --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/dev.txt
+	uv pip compile pyproject.toml --quiet --extra xgboost --group test --resolution lowest-direct --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/lowest.txt
 
 clean:  ## remove what was built, keep .venv
 	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NEEDS = {"split": ("train.parquet", "train_labels.npz", "folds.npz", "schema.json")}
 SEES: dict[str, tuple[str, ...]] = {}
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "optuna")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "xgboost-cpu", "optuna")
 
 
 def settings(project: Project, step: Step) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "family": step.family,
         "space": train["search"].get(step.family),
         "seed": project.split.seed,
+        "cost": project.decision.prices,
         **{key: train[key] for key in ("metric", "trials", "batch")},
     }
 
@@ -51,6 +52,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
         seed=context.project.split.seed,
         executor=context.executor,
         notes=context.notes,
+        cost=context.project.decision.prices,
         progress=context.progress,
     )
     write_json(
@@ -60,7 +62,18 @@ def run(context: StepContext, inputs: Inputs) -> None:
             "params": dict(result.params),
             "metric": result.metric,
             "fold_values": list(result.fold_values),
-            "trials": [{"number": t.number, "params": dict(t.params), "value": t.value} for t in result.trials],
+            "rows_used": result.rows_used,
+            "trials": [
+                {
+                    "number": trial.number,
+                    "params": dict(trial.params),
+                    "value": trial.value,
+                    "state": trial.state,
+                    "error": trial.error,
+                    "warnings": list(trial.warnings),
+                }
+                for trial in result.trials
+            ],
         },
     )
     write_arrays(context.output("oof.npz"), scores=result.oof, decided=np.asarray(result.oof_decided))
