@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ def explain(road: Road, step_id: str) -> tuple[str, ...]:
     if waiting:
         first = f"{step_id} waits for {', '.join(waiting)}, which will run first"
         return (first, *(f"{waiting[0]}: {reason}" for reason in explain(road, waiting[0])))
-    now = road.parts(step)
-    assert now is not None
+    parts = road.parts(step)
+    assert parts is not None
+    now = json.loads(json.dumps(parts))  # as the store keeps it: a tuple is a list
     if road.result(step_id) is not None:
         return (f"{step_id} will not run again: its result is stored and nothing that it depends on has changed",)
     if before is None:
