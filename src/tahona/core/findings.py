@@ -373,4 +373,17 @@ FINDINGS: dict[str, FindingKind] = {
         "El modelo es más débil donde '{column}' = '{level}' ({rows} filas de prueba): {metric} {value} frente a "
         "{overall} en total.",
     ),
+    # what the search could not do as asked
+    "rows_capped": FindingKind(
+        "warning",
+        "{family} learnt from {used} of {rows} training rows (a sample with the same class shares): more would take too "
+        "long.",
+        "{family} aprendió de {used} de las {rows} filas de entrenamiento (una muestra con las mismas proporciones de "
+        "clases): con más tardaría demasiado.",
+    ),
+    "failed_trials": FindingKind(
+        "warning",
+        "{failed} of {trials} trials of {family} failed ({error}); the best of the others was taken.",
+        "{failed} de las {trials} pruebas de {family} fallaron ({error}); se tomó la mejor de las demás.",
+    ),
 }

@@ -68,7 +68,8 @@ class RunSummary:
 def run_project(opened: OpenProject, progress: Progress = silent) -> RunSummary:
     """Take the project from its source to a registered version and a report; finished steps are not run again.
 
-    Raises what a step raises, after the ledger was told. A refusal (audit) leaves a run with status "refused".
+    Raises what a step raises, after the ledger was told; the error's ``document`` holds the summary so far. A refusal
+    (audit) leaves a run with status "refused".
     """
     plan = plan_run(opened)
     road = Road(opened, plan, progress)
@@ -81,9 +82,16 @@ def run_project(opened: OpenProject, progress: Progress = silent) -> RunSummary:
     opened.ledger.save_run(_record(road, "running", started))
     try:
         opened.orchestrator.walk(plan, road.run_step)
+    except RefusedError as error:
+        opened.ledger.save_run(_record(road, "refused", started, str(error)))
+        error.document = summarise(road, "refused").to_dict()
+        raise
     except TahonaError as error:
-        status: RunStatus = "refused" if isinstance(error, RefusedError) else "failed"
-        opened.ledger.save_run(_record(road, status, started, str(error)))
+        opened.ledger.save_run(_record(road, "failed", started, str(error)))
+        error.document = RunSummary(plan.run, "failed", _steps(road)).to_dict()
+        raise
+    except Exception as error:
+        opened.ledger.save_run(_record(road, "failed", started, f"a bug in Tahona: {type(error).__name__}"))
         raise
     opened.ledger.save_run(_record(road, "done", started))
     return summarise(road, "done")
@@ -111,9 +119,10 @@ def summarise(road: Road, status: RunStatus) -> RunSummary:
 
 
 def findings(road: Road) -> tuple[Finding, ...]:
-    """Return what was noticed: the audit's list (which has the earlier ones) and the evaluation's."""
+    """Return what was noticed: the audit's list (which has the earlier ones), the search's and the evaluation's."""
     said = [
         *document(road, "audit", "audit.json").get("findings", []),
+        *document(road, "select", "leaderboard.json").get("findings", []),
         *document(road, "evaluate", "evaluation.json").get("findings", []),
     ]
     return (*road.opened.notices, *(Finding.from_dict(data) for data in said))

@@ -123,5 +123,3 @@ def _predicted(
     labels = bundle.schema.labels
     columns = {f"probability_{label}": proba[:, code] for code, label in enumerate(labels)}
     return pd.DataFrame({ROW: frame[ROW], "y": y, "decided": decided, **columns})
-
-

@@ -54,7 +54,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
         run=context.run,
         created=read_json(inputs["register"]["registered.json"])["created"][:10],
         schema=Schema.from_dict(read_json(inputs["split"]["schema.json"])),
-        findings=read_findings(inputs["audit"]["audit.json"]),
+        findings=(*read_findings(inputs["audit"]["audit.json"]), *read_findings(inputs["select"]["leaderboard.json"])),
         leaderboard=leaderboard,
         evaluation=evaluation,
         registration=read_json(inputs["register"]["registration.json"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tahona.core.decision import threshold_reason
+from tahona.core.findings import Finding
 from tahona.core.intervals import fold_interval
 from tahona.core.metrics import METRICS
 from tahona.core.schema import Schema
@@ -98,6 +99,9 @@ def run(context: StepContext, inputs: Inputs) -> None:
             "weights": weights,
             "threshold": best.threshold,
             "threshold_reason": _reason(project, schema),
+            "findings": [
+                finding.to_dict() for results in trained(inputs).values() for finding in _noticed(results, len(y))
+            ],
         },
     )
     write_json(
@@ -113,6 +117,18 @@ def run(context: StepContext, inputs: Inputs) -> None:
 def trained(inputs: Inputs) -> dict[str, Mapping[str, Path]]:
     """Return the results of every train step, by family."""
     return {name.partition("@")[2]: files for name, files in inputs.items() if name.startswith("train@")}
+
+
+def _noticed(files: Mapping[str, Path], rows: int) -> Iterator[Finding]:
+    """Say what a search could not do as it was asked."""
+    found = read_json(files["search.json"])
+    family = found["family"]
+    if found["rows_used"] < rows:
+        yield Finding("rows_capped", facts={"family": family, "used": found["rows_used"], "rows": rows})
+    failed = [trial for trial in found["trials"] if trial["state"] == "failed"]
+    if failed:
+        facts = {"family": family, "failed": len(failed), "trials": len(found["trials"]), "error": failed[0]["error"]}
+        yield Finding("failed_trials", facts=facts)
 
 
 def _candidate(
