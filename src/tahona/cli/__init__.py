@@ -5,6 +5,7 @@ Every command takes `-C DIR` and `--json`, and ends with one of the exit codes o
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process: the border where an exception becomes an exit code."""
+    gc.set_threshold(10_000)  # at the usual 700 a run spends 5 % of its CPU walking through imported modules
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(words))
 
