@@ -81,6 +81,9 @@ class Executor(Protocol):
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Apply the function to every item; results come in the order of the items."""
 
+    def close(self) -> None:
+        """End the workers, if any are left. The next `map` would start new ones."""
+
 
 @runtime_checkable
 class Orchestrator(Protocol):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tahona.cli.options import HERE, Env, Folder, Json, Set
-from tahona.errors import InputError, RefusedError
+from tahona.errors import InputError
 
 if TYPE_CHECKING:
     from tahona.core.records import RunRecord
@@ -22,17 +22,12 @@ def run(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set
     """Take the project from data to a registered version and a report; what is done already is not done again."""
     from tahona.cli.progress import shown_progress
     from tahona.cli.terminal import print_json
-    from tahona.lifecycle.road import Road, plan_run
-    from tahona.lifecycle.running import run_project, summarise
+    from tahona.lifecycle.running import run_project
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or (), on=on)
     with shown_progress(hush=json) as progress:
-        try:
-            summary = run_project(opened, progress)
-        except RefusedError as error:
-            error.document = summarise(Road(opened, plan_run(opened)), "refused").to_dict()
-            raise
+        summary = run_project(opened, progress)
     if json:
         print_json(summary.to_dict())
     else:
@@ -64,12 +59,20 @@ def print_summary(summary: RunSummary) -> None:
         for name, value in summary.test.items()
         if name in {"roc_auc", "f1", "f1_macro"}
     )
-    title = "champion" if summary.champion else "not the champion. " + " ".join(summary.gate.get("reasons", []))
     console.print(f"\n{summary.model} version {summary.version}: {summary.family}, {shown}", markup=False)
-    console.print(f"This version is the {title}." if summary.champion else f"This version is {title}", markup=False)
+    console.print(_standing(summary), markup=False)
     if summary.nothing_to_do:
         console.print("Nothing to do: every step has its result already.", markup=False)
     console.print(f"Report: {summary.report}", markup=False)
+
+
+def _standing(summary: RunSummary) -> str:
+    if summary.champion:
+        return "This version is the champion."
+    if summary.gate.get("passed"):
+        again = f"tahona promote {summary.version} makes it champion again"
+        return f"This version passed the gate, but another is champion by now; {again}."
+    return "This version is not the champion. " + " ".join(summary.gate.get("reasons", []))
 
 
 def print_leaderboard(rows: tuple[Mapping[str, Any], ...], *, chosen: str = "") -> None:
@@ -116,7 +119,10 @@ def step(
             fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
         )
     with shown_progress(hush=json) as progress:
-        record = Road(opened, laid, progress).run_step(step_id)
+        try:
+            record = Road(opened, laid, progress).run_step(step_id)
+        finally:
+            opened.executor.close()
     facts = {"run": laid.run, "step": record.id, "state": record.state, "seconds": record.seconds}
     if json:
         print_json({**facts, "fingerprint": record.fingerprint})
