@@ -56,6 +56,7 @@ class Bundle:
     rule: Literal["threshold", "estimator"] = "threshold"
     cleaning: Cleaning = Cleaning()
     training_digest: str = ""
+    """Of the training rows and their labels."""
     versions: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     """Number in the registry; 0 for a bundle that was not registered. Not part of the file."""

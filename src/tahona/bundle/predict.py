@@ -54,7 +54,7 @@ def raw_columns(
     if bundle.clean is None:
         raise DataError(
             f"this bundle was trained behind cleaning functions ({', '.join(bundle.cleaning.functions)})",
-            fix="load it through its project: tahona.load_bundle('NAME@champion', project='DIR') or tahona predict -C DIR",
+            fix="load it through its project: tahona.load_bundle('NAME@champion', project='DIR')",
         )
     frame = conform(rows, bundle.cleaning.raw_types)
     cleaned = bundle.clean(frame)

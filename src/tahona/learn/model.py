@@ -184,9 +184,9 @@ def save_model(model: FittedModel, folder: Path) -> None:
     elif kind == "xgboost":
         (folder / "model.ubj").write_bytes(bytes(model.estimator.save_raw("ubj")))
     else:
-        import skops.io
+        from tahona.learn.skops_file import write_estimator
 
-        skops.io.dump(model.estimator, folder / "model.skops")
+        write_estimator(model.estimator, folder / "model.skops")
 
 
 def load_model(folder: Path) -> FittedModel:

@@ -92,6 +92,7 @@ class Road:
         state = "cached"
         if result is None:
             self.progress("step", {"step": step_id, "state": "running"})
+            self.records[step_id] = StepRecord(step_id, "failed")  # until it is known to have gone well
             result = self._work(step)
             self._results[step_id] = result
             state = "done"

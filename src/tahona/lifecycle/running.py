@@ -112,7 +112,7 @@ def summarise(road: Road, status: RunStatus) -> RunSummary:
         model=registration.get("name", ""),
         family=evaluation.get("chosen", ""),
         version=registration.get("version", 0),
-        champion=registration.get("champion", False),
+        champion=_is_champion(road, registration),
         gate=registration.get("gate", {}),
         report=lay_out_reports(road, road.opened.project.root / "reports"),
     )
@@ -169,6 +169,14 @@ def lay_out_reports(road: Road, folder: Path) -> Path | None:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _is_champion(road: Road, registration: Mapping[str, Any]) -> bool:
+    """Tell whether the run's version is champion now; another may have taken its place since it was registered."""
+    if not registration:
+        return False
+    versions = road.opened.ledger.versions(registration["name"])
+    return any("champion" in version.aliases for version in versions if version.number == registration["version"])
 
 
 def _all_stored(road: Road, plan: Plan) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
     ledger, store, project = context.ledger, context.store, context.project
     evaluation = read_json(inputs["evaluate"]["evaluation.json"])
     versions = ledger.versions(project.name)
-    champion = next((v for v in versions if CHAMPION in v.aliases and v.run != context.run), None)
+    champion = _champion_before(context, versions)
     verdict = _judge(context, inputs, evaluation, champion)
     version = ledger.add_version(
         Version(
@@ -88,6 +89,16 @@ def run(context: StepContext, inputs: Inputs) -> None:
         },
     )
     write_json(context.output("registered.json"), {"created": version.created})
+
+
+def _champion_before(context: StepContext, versions: Sequence[Version]) -> Version | None:
+    """Return who is champion; for a run that became it in an attempt that was killed, who was champion before."""
+    own = next((v.number for v in versions if v.run == context.run), 0)
+    number = next((v.number for v in versions if CHAMPION in v.aliases), 0)
+    for event in context.ledger.history(context.project.name) if number == own else ():
+        if event.alias == CHAMPION and event.version == own and event.action == "register":
+            number = event.previous
+    return next((v for v in versions if v.number == number and v.number != own), None)
 
 
 def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], champion: Version | None) -> Verdict:

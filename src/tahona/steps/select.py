@@ -15,6 +15,7 @@ from tahona.core.findings import Finding
 from tahona.core.intervals import fold_interval
 from tahona.core.metrics import METRICS
 from tahona.core.schema import Schema
+from tahona.digests import digest_file, digest_json
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_arrays, read_folds, read_json, write_json
 
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from tahona.project.model import DecisionPart, Project
 
 NEEDS = {
-    "ingest": ("ingest.json",),
     "clean": ("cleaning.json",),
-    "split": ("train_labels.npz", "folds.npz", "schema.json"),
+    "split": ("train.parquet", "train_labels.npz", "folds.npz", "schema.json"),
     "train": ("search.json", "oof.npz", "model/*"),
 }
 SEES: dict[str, tuple[str, ...]] = {}
@@ -254,11 +254,16 @@ def _write_bundle(
         threshold=threshold,
         rule=context.project.decision.rule,
         cleaning=Cleaning(tuple(cleaning["functions"]), cleaning["digest"], cleaning["raw_types"]),
-        training_digest=read_json(inputs["ingest"]["ingest.json"])["digest"],
+        training_digest=_training_digest(inputs["split"]),
         versions=library_versions(),
     )
     write_json(context.output("versions.json"), bundle.versions)
     save_bundle(bundle, context.output("bundle.zip"))
+
+
+def _training_digest(files: Mapping[str, Path]) -> str:
+    """Return the digest of the rows and labels that were trained on: the test rows leave no trace in a bundle."""
+    return digest_json({name: digest_file(files[name]) for name in ("train.parquet", "train_labels.npz")})
 
 
 def fitted_model(files: Mapping[str, Path]) -> Any:  # noqa: ANN401 - FittedModel, imported late

@@ -1,0 +1,88 @@
+"""What several tests stand on: the command itself, small projects, one finished run, the real data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from projects import Answer, Command, write_project
+
+ROOT = Path(__file__).resolve().parents[1]
+CALM = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real tables beside the project; tests that need it are skipped where it is missing."""
+    place = os.environ.get("TAHONA_REAL_DATA")
+    folder = Path(place) if place else ROOT.parent / "shared" / "data"
+    if not (folder / "hotel_bookings.parquet").is_file():
+        pytest.skip("the real tables are not beside the project; name their folder in TAHONA_REAL_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[Path], Path]:
+    """Copies the breast-cancer example, without what was run in it, and returns the copy."""
+
+    def copy(folder: Path) -> Path:
+        source = ROOT / "examples" / "breast_cancer"
+        return Path(shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".tahona", "reports")))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def tahona() -> Command:
+    """Runs the command `tahona` in a process of its own."""
+    command = Path(sys.executable).with_name("tahona")
+
+    def run(*words: object, env: Mapping[str, str] | None = None) -> Answer:
+        done = subprocess.run(
+            [command, *map(str, words)],
+            env={**os.environ, **CALM, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command line in this process: the same code, without the seconds that its imports take."""
+    from tahona.cli import run as run_words
+
+    def run(*words: object) -> Answer:
+        capsys.readouterr()
+        code = run_words([str(word) for word in words])
+        said = capsys.readouterr()
+        return Answer(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The folder of a small project that runs in about a second: a table of 240 rows, two families, no result yet."""
+    return write_project(tmp_path / "quick")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, example: Callable[[Path], Path], tahona: Command) -> Path:
+    """The breast-cancer example after its run. Read it, do not change it."""
+    folder = example(tmp_path_factory.mktemp("finished") / "breast_cancer")
+    answer = tahona("run", "-C", folder, "--json")
+    assert answer.code == 0, answer.stderr
+    (folder / "run.json").write_text(answer.stdout, "utf-8")
+    return folder
