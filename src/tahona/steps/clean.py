@@ -96,11 +96,12 @@ def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> p
 
 
 def label_texts(labels: pd.Series) -> pd.Series:
+    """Return the labels as canonical text, whatever library wrote them."""
     import pandas as pd
 
     from tahona.learn.columns import canonical
 
-    return pd.Series([canonical(value) for value in labels], dtype="str").array  # type: ignore[return-value]
+    return pd.Series([canonical(value) for value in labels], dtype="str")
 
 
 def describe_cleaning(project: Project, raw_types: dict[str, str], schema: Schema) -> dict[str, object]:
