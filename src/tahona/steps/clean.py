@@ -79,20 +79,17 @@ def kept_columns(project: Project) -> tuple[str, ...]:
 
 
 def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> pd.DataFrame:
-    """Return label, `_row`, the feature columns in their kinds, and the columns to keep besides."""
-    import pandas as pd
+    """Return `_row`, the feature columns in their kinds, the columns to keep besides, and the label."""
+    from tahona.learn.columns import conform
 
-    from tahona.learn.columns import to_columns
-
-    columns: dict[str, object] = {ROW: frame.index.to_numpy(dtype=np.int64)}
-    for name, values in to_columns(frame, schema).items():
-        columns[name] = pd.array(values, dtype="str") if values.dtype == object else values
-    for name in keep:
-        if name not in frame.columns:
-            raise DataError(f"there is no column '{name}'", where="split.by or audit.slices")
-        columns.setdefault(name, frame[name].array)
-    columns[schema.target] = label_texts(frame[schema.target])
-    return pd.DataFrame(columns)
+    missing = [name for name in keep if name not in frame.columns]
+    if missing:
+        raise DataError(f"there is no column '{missing[0]}'", where="split.by or audit.slices")
+    wanted = [name for name in dict.fromkeys((*schema.names, *keep)) if name != schema.target]
+    typed = conform(frame, schema)[wanted]
+    typed.insert(0, ROW, frame.index.to_numpy(dtype=np.int64))
+    typed[schema.target] = label_texts(frame[schema.target]).array
+    return typed.reset_index(drop=True)
 
 
 def label_texts(labels: pd.Series) -> pd.Series:
