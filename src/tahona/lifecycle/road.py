@@ -15,7 +15,7 @@ from tahona.errors import InputError
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.results import StepResult, refusal_to_dict
-from tahona.lifecycle.workplace import notes_folder, scratch_folder
+from tahona.lifecycle.workplace import clear_left, notes_folder, scratch_folder
 from tahona.steps import station
 from tahona.steps.context import Progress, StepContext
 
@@ -96,6 +96,8 @@ class Road:
             result = self._work(step)
             self._results[step_id] = result
             state = "done"
+        else:
+            clear_left(self.opened.folder, step_id, result.fingerprint)
         if result.refusal:
             state = "refused"
         record = StepRecord(

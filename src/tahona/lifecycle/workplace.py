@@ -48,6 +48,14 @@ def notes_folder(home: Path, fingerprint: str) -> Iterator[Path]:
     shutil.rmtree(mine, ignore_errors=True)
 
 
+def clear_left(home: Path, step_id: str, fingerprint: str) -> None:
+    """Remove what processes left that died after they had finished the step: nobody will work in it again."""
+    left = [*(home / "scratch").glob(f"{step_id}.*"), *(home / "notes").glob(f"{fingerprint}.*")]
+    for folder in left:
+        if not _alive(_owner(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _owner(path: Path) -> int:
     text = path.name.rpartition(".")[2]
     return int(text) if text.isdigit() else 0

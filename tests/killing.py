@@ -1,0 +1,123 @@
+"""Real `tahona` processes that die by SIGKILL, at an exact operation on the file system or at any instant.
+
+One process imports everything once and forks a child per command, so that a death costs no seconds of imports. The
+child counts its own writing operations (opening to write, rename, link, remove, making folders) by an audit hook, which
+Python calls just before the operation, and kills itself there: no code of Tahona's is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SERVER = """
+import json, os, signal, sys
+import matplotlib.figure, matplotlib.backends.backend_svg, optuna, pandas, pyarrow.parquet, skops.io, sqlalchemy, alembic
+import sklearn.calibration, sklearn.linear_model, sklearn.metrics, sklearn.model_selection, sklearn.tree
+import tahona.bundle.predict, tahona.learn.search, tahona.learn.evaluation, tahona.lifecycle.running, tahona.report.page
+import tahona.ledgers.registry, tahona.ledgers.runs, tahona.wiring
+from tahona.cli import run
+
+CHANGING = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+def writes(event, facts):
+    return event in CHANGING or (event == "open" and isinstance(facts[2], int) and facts[2] & WRITING)
+
+def watch(death):
+    seen = {"all": 0, "matching": 0}
+    def hook(event, facts):
+        if event == "os.kill":
+            return
+        if seen["matching"] == death.get("number") and death.get("after"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not writes(event, facts):
+            return
+        seen["all"] += 1
+        if death.get("event", event) == event and death.get("path", "") in str(facts[0]):
+            seen["matching"] += 1
+            if seen["matching"] == death.get("number") and not death.get("after"):
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+    return seen
+
+def live(order):
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(silence, stream)
+    seen = watch(order["death"])
+    code = run(order["words"])
+    if "count" in order:
+        number = seen["all"]
+        with open(order["count"], "w") as file:
+            file.write(str(number))
+    os._exit(code)
+
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            live(json.loads(line))
+        finally:
+            os._exit(99)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+KILLED = -signal.SIGKILL
+
+
+class Nursery:
+    """Runs commands that may die."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(
+        self, *words: object, count: Path | None = None, after_seconds: float | None = None, **death: object
+    ) -> int:
+        """Run a command and return its exit code, `KILLED` for one that died.
+
+        ``number=n``: die just before the n-th writing operation, of those with this ``event`` (as `sys.addaudithook`
+        names it) and with ``path`` in their path; ``after=True``: just after it. ``after_seconds``: killed from
+        outside. ``count``: a file for the number of writing operations of a command that lives.
+        """
+        order: dict[str, object] = {"words": list(map(str, words)), "death": death}
+        if count is not None:
+            order["count"] = str(count)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        if after_seconds is not None:
+            time.sleep(after_seconds)
+            os.kill(child, signal.SIGKILL)  # a dead child stays ours until it is waited for, which the server does
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def nursery(folder: Path) -> Iterator[Nursery]:
+    """Start the process that forks; its temporary files go into the folder."""
+    calm = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TMPDIR": str(folder), "MPLBACKEND": "agg"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **calm},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield Nursery(process)
+        finally:
+            process.stdin.close()  # type: ignore[union-attr]
+            process.wait(30)
