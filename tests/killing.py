@@ -19,10 +19,10 @@ from pathlib import Path
 
 SERVER = """
 import json, os, signal, sys
-import matplotlib.figure, matplotlib.backends.backend_svg, optuna, pandas, pyarrow.parquet, skops.io, sqlalchemy, alembic
+import alembic, matplotlib.backends.backend_svg, matplotlib.figure, optuna, pandas, pyarrow.parquet, skops.io
 import sklearn.calibration, sklearn.linear_model, sklearn.metrics, sklearn.model_selection, sklearn.tree
 import tahona.bundle.predict, tahona.learn.search, tahona.learn.evaluation, tahona.lifecycle.running, tahona.report.page
-import tahona.ledgers.registry, tahona.ledgers.runs, tahona.wiring
+import sqlalchemy, tahona.ledgers.registry, tahona.ledgers.runs, tahona.wiring
 from tahona.cli import run
 
 CHANGING = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}

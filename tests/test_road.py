@@ -10,7 +10,7 @@ from projects import QUICK, Command, all_outputs, edit, kept_files, quick_table,
 
 HELPED = QUICK.replace("[split]", 'clean = ["cleaning:fix"]\n\n[split]')
 MODULES = {
-    "cleaning": "from halfway import rounded\n\ndef fix(frame):\n    return frame.assign(size=rounded(frame['size']))\n",
+    "cleaning": "from halfway import rounded\n\ndef fix(rows):\n    return rows.assign(size=rounded(rows['size']))\n",
     "halfway": "import deep\n\n\ndef rounded(values):\n    return values.round(deep.DIGITS)\n",
     "deep": "DIGITS = 2\n",
 }
