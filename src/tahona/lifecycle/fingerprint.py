@@ -56,7 +56,7 @@ def functions_digest(opened: OpenProject) -> str:
 def code_digest() -> str:
     """Return a digest of the code that makes results: equal for equal installed versions, new after any edit."""
     root = Path(__file__).parents[1]
-    files = sorted(path for part in SETTLED for path in (root / part).rglob("*") if path.suffix in {".py", ".jinja"})
+    files = sorted(path for part in SETTLED for path in (root / part).rglob("*") if path.suffix in {".py", ".j2"})
     return digest_json({path.relative_to(root).as_posix(): digest_bytes(path.read_bytes()) for path in files})
 
 
