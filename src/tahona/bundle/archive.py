@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from tahona.errors import IntegrityError
@@ -33,7 +34,7 @@ def unpack(file: Path, folder: Path) -> None:
                 if name.is_absolute() or ".." in name.parts:
                     raise IntegrityError("the bundle holds a path that leads out of it", where=file.name)
             archive.extractall(folder)  # every name was checked above
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:  # each is some damage
         raise IntegrityError(
             "the file is not a whole bundle", where=file.name, fix="take it from the artifact store again"
         ) from error

@@ -111,18 +111,34 @@ def load_bundle(file: Path) -> Bundle:
             data = json.loads((folder / "bundle.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise IntegrityError("the bundle has no readable bundle.json", where=file.name) from error
-        if data["format"] > FORMAT:
+        try:
+            _check_format(data, file)
+            return _read_bundle(data, folder)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise IntegrityError(
-                f"the bundle has format {data['format']}, this Tahona reads up to {FORMAT}",
+                "what the bundle holds is not as Tahona writes it",
                 where=file.name,
-                fix="update tahona",
-            )
-        members = tuple(_load_member(folder / "members" / str(i), weight) for i, weight in enumerate(data["weights"]))
+                fix="take it from the artifact store again",
+            ) from error
+
+
+def _check_format(data: Mapping[str, Any], file: Path) -> None:
+    if data["format"] > FORMAT:
+        raise IntegrityError(
+            f"the bundle has format {data['format']}, this Tahona reads up to {FORMAT}",
+            where=file.name,
+            fix="update tahona",
+        )
+
+
+def _read_bundle(data: Mapping[str, Any], folder: Path) -> Bundle:
     cleaning = data["cleaning"]
     return Bundle(
         name=data["name"],
         schema=Schema.from_dict(data["schema"]),
-        members=members,
+        members=tuple(
+            _load_member(folder / "members" / str(index), weight) for index, weight in enumerate(data["weights"])
+        ),
         threshold=data["threshold"],
         rule=data["rule"],
         cleaning=Cleaning(tuple(cleaning["functions"]), cleaning["digest"], dict(cleaning["raw_types"])),
