@@ -18,7 +18,7 @@ from tahona.core.metrics import METRICS
 from tahona.errors import InputError
 from tahona.learn.families import FAMILIES, Family
 from tahona.learn.families.family import Codes, Scores
-from tahona.learn.folds import Fold, TrainingRows, fold_digest
+from tahona.learn.folds import Encoded, Fold, TrainingRows, fold_digest
 from tahona.learn.journal import Journal
 from tahona.learn.model import FittedModel, fit_estimator, sample_rows
 from tahona.learn.space import Study, check_space, grid, is_grid
@@ -226,8 +226,12 @@ class _Search:
             "state": trial.state,
         }
 
+    def encoded(self, fold: int | None) -> Encoded:
+        encode = self.rows.unread if self.family.blind else self.rows.encode
+        return encode(self.family.wants, fold)
+
     def task(self, number: int, params: Mapping[str, Any], fold: int) -> FoldTask:
-        encoded = self.rows.encode(self.family.wants, fold)
+        encoded = self.encoded(fold)
         fit, judge = self.rows.folds[fold]
         matrix, y_fit = encoded.fit, self.y[fit]
         sample = sample_rows(y_fit, self.family.most_rows, self.seed)
@@ -304,7 +308,7 @@ class _Search:
         return oof, decided
 
     def fit_best(self, best: Trial) -> FittedModel:
-        encoded = self.rows.encode(self.family.wants, None)
+        encoded = self.encoded(None)
         matrix, y = encoded.fit, self.y
         sample = sample_rows(y, self.family.most_rows, self.seed)
         if sample is not None:

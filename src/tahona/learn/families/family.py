@@ -92,6 +92,8 @@ class Family:
     file: Literal["skops", "lightgbm", "xgboost"] = "skops"
     extra: str | None = None
     most_rows: int | None = None
+    blind: bool = False
+    """Whether it learns from the labels alone: its rows are then not encoded, which for text would cost seconds."""
 
     def build(self, params: Mapping[str, Any], setting: Setting) -> Estimator:
         """Return an unfitted estimator with these parameters laid over the family's defaults."""

@@ -103,7 +103,7 @@ FAMILIES = (
         make=_make_linear_svc,
         scores=linear_margins,
         decide=by_sign,
-        space={"C": FloatRange(float=(1e-3, 100.0), log=True), "class_weight": (None, "balanced")},
+        space={"C": FloatRange(float=(1e-3, 10.0), log=True), "class_weight": (None, "balanced")},
         defaults={"C": 1.0, "max_iter": 10_000, "dual": "auto"},
         accepts=("C", "class_weight", "penalty", "loss", "dual", "max_iter", "tol", "fit_intercept"),
     ),

@@ -50,6 +50,7 @@ FAMILIES = (
         cost=0.1,
         make=_make_dummy,
         scores=_prior,
+        blind=True,
     ),
     Family(
         name="naive_bayes",
