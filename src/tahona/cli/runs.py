@@ -51,9 +51,9 @@ def print_summary(summary: RunSummary) -> None:
             ],
         )
     for finding in summary.findings:
-        if finding.severity != "info":
-            accepted = f" (accepted: {finding.accepted})" if finding.accepted else ""
-            console.print(f"{finding.severity}: {finding.message()}{accepted}", markup=False)
+        accepted = f" (accepted: {finding.accepted})" if finding.accepted else ""
+        gravity = "note" if finding.severity == "info" else finding.severity
+        console.print(f"{gravity}: {finding.message()}{accepted}", markup=False)
     shown = ", ".join(
         f"{name} {number(value.value)} ({number(value.low)} to {number(value.high)})"
         for name, value in summary.test.items()
