@@ -279,6 +279,13 @@ FINDINGS: dict[str, FindingKind] = {
         "'{column}' has one value only in the training rows; a model learns nothing from it.",
         "'{column}' tiene un solo valor en las filas de entrenamiento; el modelo no aprende nada de ella.",
     ),
+    "no_words": FindingKind(
+        "warning",
+        "'{column}' is text, but none of its {rows:,} training texts has a word besides the commonest ones (the, of, "
+        "and …); a model learns nothing from it.",
+        "'{column}' es texto, pero ninguno de sus {rows:,} textos de entrenamiento tiene palabras aparte de las más "
+        "comunes (el, de, y …); el modelo no aprende nada de ella.",
+    ),
     "nearly_unique": FindingKind(
         "warning",
         "'{column}' has {values} different values in {rows} training rows, like an identifier; drop it or declare it "
@@ -309,7 +316,8 @@ FINDINGS: dict[str, FindingKind] = {
     "leading_zeros": FindingKind(
         "warning",
         "'{column}' holds codes with leading zeros; kept as text, {distinct:,} distinct values.",
-        "'{column}' contiene códigos con ceros a la izquierda; se conservan como texto, {distinct:,} valores distintos.",
+        "'{column}' contiene códigos con ceros a la izquierda; se conservan como texto, {distinct:,} valores "
+        "distintos.",
     ),
     "numbers_as_text": FindingKind(
         "warning",
@@ -376,8 +384,8 @@ FINDINGS: dict[str, FindingKind] = {
     # what the search could not do as asked
     "rows_capped": FindingKind(
         "warning",
-        "{family} learnt from {used} of {rows} training rows (a sample with the same class shares): more would take too "
-        "long.",
+        "{family} learnt from {used} of {rows} training rows (a sample with the same class shares): more would take "
+        "too long.",
         "{family} aprendió de {used} de las {rows} filas de entrenamiento (una muestra con las mismas proporciones de "
         "clases): con más tardaría demasiado.",
     ),

@@ -32,6 +32,7 @@ RULES: Mapping[str, Rule] = {
     "small_test": classes.small_test,
     "empty_columns": columns.empty_columns,
     "nearly_unique_columns": columns.nearly_unique_columns,
+    "wordless_texts": columns.wordless_texts,
 }
 
 

@@ -1,4 +1,4 @@
-"""Columns that cannot help: one value, no value, a new value in every row."""
+"""Columns that cannot help: one value, no value, no word, a new value in every row."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from tahona.core.findings import Finding
 from tahona.learn.audit.data import AuditData
 from tahona.learn.audit.rows import plain_name
+from tahona.learn.text import stop_words, tokens
 
 ID_ROWS = 50
 ID_SHARE = 0.95
@@ -50,3 +51,15 @@ def _counts_rows(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]
         return False
     dense = float(np.ptp(values)) < 2.0 * len(values)
     return dense or bool(ID_NAME.search(plain_name(name)))
+
+
+def wordless_texts(data: AuditData) -> Iterator[Finding]:
+    """Name text columns in which no training row has a word that says something: a model learns nothing from them."""
+    import pandas as pd
+
+    common = stop_words("en") | stop_words("es")
+    for column in data.schema.of_kind("text"):
+        values = data.train[column.name]
+        known = values[~pd.isna(values)]
+        if len(known) and not any(set(tokens(text)) - common for text in known):
+            yield Finding("no_words", column.name, {"rows": len(known)})
