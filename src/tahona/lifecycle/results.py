@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tahona.errors import RefusedError
+from tahona.errors import IntegrityError, RefusedError
 
 if TYPE_CHECKING:
     from tahona.ports import Store
@@ -33,8 +33,16 @@ class StepResult:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> StepResult:
-        return cls(**json.loads(data))
+    def from_bytes(cls, data: bytes, place: str) -> StepResult:
+        """Read what `to_bytes` wrote. Raise IntegrityError, naming the place, for anything else."""
+        try:
+            return cls(**json.loads(data))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(
+                "the stored result of a step is damaged",
+                where=place,
+                fix="remove that file and run again: the step then runs anew",
+            ) from error
 
     def files(self, store: Store) -> dict[str, Path]:
         """Fetch every file of this result, each checked against its digest."""

@@ -59,10 +59,11 @@ class Road:
         parts = self.parts(self.plan[step_id])
         if parts is None:
             return None
-        kept = self.opened.store.recall(digest_json(parts))
+        fingerprint = digest_json(parts)
+        kept = self.opened.store.recall(fingerprint)
         if kept is None:
             return None
-        self._results[step_id] = StepResult.from_bytes(kept)
+        self._results[step_id] = StepResult.from_bytes(kept, _place(fingerprint))
         return self._results[step_id]
 
     def parts(self, step: Step) -> dict[str, Any] | None:
@@ -116,7 +117,7 @@ class Road:
     def last_parts(self, step_id: str) -> dict[str, Any] | None:
         """Return what the step's result depended on when it last ran here."""
         file = self._last(step_id)
-        return dict(StepResult.from_bytes(file.read_bytes()).parts) if file.exists() else None
+        return dict(StepResult.from_bytes(file.read_bytes(), str(file)).parts) if file.exists() else None
 
     def files(self, step_id: str) -> dict[str, Path]:
         """Return the step's result files; empty when it has no result."""
@@ -161,7 +162,7 @@ class Road:
                 cpu_seconds=round(_cpu_seconds() - cpu, 4),
                 refusal=refusal_to_dict(refusal),
             )
-            return StepResult.from_bytes(opened.store.record(fingerprint, result.to_bytes()))
+            return StepResult.from_bytes(opened.store.record(fingerprint, result.to_bytes()), _place(fingerprint))
 
     def _inputs(self, step: Step, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Path]]:
         """Fetch, for each step before this one, just the files that it names."""
@@ -183,6 +184,10 @@ class Road:
         fresh = file.with_suffix(".new")
         fresh.write_bytes(result.to_bytes())
         fresh.replace(file)
+
+
+def _place(fingerprint: str) -> str:
+    return f"results/{fingerprint}.json in the artifact store"
 
 
 def _joined(needs: Mapping[str, tuple[str, ...]], sees: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
