@@ -84,6 +84,22 @@ def test_stored_bytes_that_changed_are_refused_before_they_are_read(
         public.load_bundle("quick@champion", project=project)
 
 
+def test_what_the_refusal_says_mends_a_damaged_artefact(project: Path, here: Command) -> None:
+    """The files that it names removed, the next run makes the same bytes again, and the version serves as before."""
+    assert here("run", "-C", project).code == 0
+    sound = public.load_bundle("quick@champion", project=project).predict(raw_rows(project))
+    damaged(project, flipped)
+    fix = here("export", "model", "champion", "-C", project, "-o", project, "--json").document["error"]["fix"]
+    doomed = [Path(word.strip(",:")) for word in fix.split() if str(project) in word]
+    assert len(doomed) > 1
+    for path in doomed:
+        path.unlink()
+    assert here("run", "-C", project).code == 0
+    mended = public.load_bundle("quick@champion", project=project)
+    pd.testing.assert_frame_equal(mended.predict(raw_rows(project)), sound, check_exact=True)
+    assert len(here("models", "-C", project, "--json").document["models"]) == 1
+
+
 def zipped(files: dict[str, str]) -> Writer:
     def write(_whole: Path, file: Path) -> None:
         with zipfile.ZipFile(file, "w") as archive:
