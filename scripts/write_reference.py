@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: commands, project file, Python, families, metrics, findings.
+"""Write docs/reference/ from the code: commands, project file, Python, families, metrics, findings; and the decisions.
 
     python scripts/write_reference.py [FOLDER]
 
@@ -26,7 +26,8 @@ from tahona.core.metrics import METRICS
 from tahona.learn.families import FAMILIES
 from tahona.project.reference import reference_markdown
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FOLDER = DOCS / "reference"
 
 COMMANDS = """\
 # Commands
@@ -89,6 +90,12 @@ What Tahona says about a table. An **error** stops the run with exit 3 before an
 stands in the report. With `language = "es"` the report has them in Spanish.
 """
 
+DECISION_PAGE = """\
+# Decisions
+
+What would surprise somebody who reads the code, ten lines each.
+"""
+
 
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
@@ -107,6 +114,7 @@ def pages() -> dict[str, str]:
         "families.md": families_page(),
         "metrics.md": metrics_page(),
         "findings.md": findings_page(),
+        "decisions.md": decisions_page(),
     }
 
 
@@ -268,6 +276,14 @@ def findings_page() -> str:
     for severity in ("error", "warning", "info"):
         rows = [(f"`{name}`", _sentence(kind.en)) for name, kind in FINDINGS.items() if kind.severity == severity]
         lines += [f"## {severity.capitalize()}", "", *table(("finding", "says"), rows)]
+    return "\n".join(lines)
+
+
+def decisions_page() -> str:
+    lines = [DECISION_PAGE]
+    for file in sorted((DOCS / "decisions").glob("*.md")):
+        title = file.read_text("utf-8").split("\n", 1)[0].removeprefix("# ")
+        lines.append(f"* [{title}](../decisions/{file.name})")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Play the sessions of a Markdown page in an empty folder, as a reader would type them.
 
-* ```` ```console ````: lines `$ command`, each followed by lines that it prints; `…` stands for anything, a line that is
+* ```` ```console ````: lines `$ command`, each followed by lines that it prints; `…` stands for anything, a line of
   only `…` for any lines. A command must succeed, unless `$ echo $?` and the code it prints come next.
 * A block whose first line is a comment that begins with a file's name (`# tahona.toml`) is that file, whole.
 * Any other ```` ```python ```` block is run.
