@@ -30,7 +30,6 @@ TAHONA = str(Path(sys.executable).with_name("tahona"))
 POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
 ONE_THREAD = {f"{pool}_NUM_THREADS": "1" for pool in POOLS} | {"VECLIB_MAXIMUM_THREADS": "1"}
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "lightgbm", "optuna", "matplotlib")
-HOTEL_TRIALS = 5
 
 RERUN = """
 import json, sys
@@ -72,6 +71,7 @@ class Row:
     value: str
     bound: str = ""
     kept: bool = True
+    """Looked at where there is a bound."""
 
     def markdown(self) -> str:
         promise = f"{self.bound} {'✓' if self.kept else '✗ missed'}" if self.bound else ""
@@ -152,19 +152,25 @@ def hotel(folder: Path) -> Iterator[Row]:
     """Run the hotel example once with each split, with LightGBM alone, on the real table or on the generated one."""
     if not (ROOT / "examples" / "hotel" / "tahona.toml").is_file():
         return
-    table = real_table()
-    for split in ("time", "random"):
+    real = real_table()
+    for split, file, least in (("time", "tahona.toml", 0.893), ("random", "random.toml", 0.957)):
         project = fresh_copy("hotel", folder / f"hotel_{split}")
-        if table is None:
-            measure((sys.executable, project / "generate.py"), folder)
-        settings = [f"split.kind={split}", 'train.models=["lightgbm"]', f"train.trials={HOTEL_TRIALS}"]
-        settings += [f"data.source={table}"] if table is not None else []
-        cost = measure((TAHONA, "run", "-C", project, "--json", *(f"--set={one}" for one in settings)), folder)
+        table = project / "data" / "raw" / "hotel_bookings.parquet"
+        table.parent.mkdir(parents=True, exist_ok=True)
+        if real is None:
+            measure((sys.executable, project / "make_data.py", "--out", table), folder)
+        else:
+            shutil.copyfile(real, table)
+        words = ("run", "-C", project / file, "--json", '--set=train.models=["lightgbm"]')
+        cost = measure((TAHONA, *words), folder)
         document = json.loads(cost.stdout)
-        said = f"hotel ({'real' if table is not None else 'generated'} table, {split} split, {HOTEL_TRIALS} trials)"
+        trials = next(row["trials"] for row in document["leaderboard"] if row["model"] == "lightgbm")
+        said = f"hotel, {'real' if real else 'generated'} table, {split} split, LightGBM, {trials} trials"
         yield Row(f"{said}: `tahona run`, CPU s", f"{cost.cpu:.1f}")
         yield Row(f"{said}: peak memory, MB", f"{cost.peak:.0f}")
-        yield Row(f"{said}: ROC AUC on the test rows [95 %]", interval(document["test"]["roc_auc"]))
+        found = document["test"]["roc_auc"]
+        bound = f"≥ {least}" if real else ""
+        yield Row(f"{said}: ROC AUC on the test rows [95 %]", interval(found), bound, found["value"] >= least)
 
 
 def real_table() -> Path | None:
@@ -242,7 +248,7 @@ def main() -> None:
     print(table, end="")
     if asked.write:
         write_readme(table)
-    sys.exit(0 if all(row.kept for row in rows) else 1)
+    sys.exit(0 if all(row.kept or not row.bound for row in rows) else 1)
 
 
 if __name__ == "__main__":
