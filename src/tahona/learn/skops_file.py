@@ -1,7 +1,8 @@
 """A skops file whose bytes depend on nothing but the estimator.
 
-skops names objects and files by their addresses in memory and stamps the time. Two processes with the same model would
-keep two files, two bundles and two digests: nobody could see that they are one model.
+skops names objects and files by their addresses in memory, stamps the time, and writes what memory holds between the
+fields of a record. Two processes with the same model would keep two files, two bundles and two digests: nobody could
+see that they are one model.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, ZipInfo
+
+import numpy as np
 
 SCHEMA = "schema.json"
 
@@ -24,8 +27,26 @@ def write_estimator(estimator: object, file: Path) -> None:
         numbering = _Numbering()
         schema = numbering.renamed(json.loads(written.read(SCHEMA)))
         for before, name in numbering.files.items():
-            archive.writestr(ZipInfo(name), written.read(before))
+            archive.writestr(ZipInfo(name), _without_gaps(name, written.read(before)))
         archive.writestr(ZipInfo(SCHEMA), json.dumps(schema, indent=1))
+
+
+def _without_gaps(name: str, data: bytes) -> bytes:
+    """Return a file of an array with zeros between the fields of its records (a tree's nodes have such gaps).
+
+    What stands there is whatever the memory held before: another model's bytes, or worse.
+    """
+    if not name.endswith(".npy"):
+        return data
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.names is None:
+        return data
+    clean = np.zeros(array.shape, array.dtype)
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
 
 
 class _Numbering:
