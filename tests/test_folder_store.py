@@ -9,8 +9,11 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,14 +182,32 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path, place: str) -> None:
     assert "folder" in caught.value.what or "directory" in caught.value.what
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_only_be_read_serves_and_says_why_it_keeps_nothing(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
-    digest = keep(store, tmp_path)
-    (store.root / "new").chmod(0o500)
-    assert FolderStore(store.root).get(digest).read_bytes() == b"grain" * 1000
-    with pytest.raises(SetupError, match="Permission denied"):
-        keep(store, tmp_path, b"chaff")
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Give up root's right to write anywhere for a while; anyone but root has no such right."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_folder_that_may_only_be_read_serves_and_says_why_it_keeps_nothing() -> None:
+    with tempfile.TemporaryDirectory() as text:  # pytest's own folders are closed to others
+        folder = Path(text)
+        folder.chmod(0o777)
+        store = FolderStore(folder / "store")
+        digest = keep(store, folder)
+        (folder / "chaff").write_bytes(b"chaff")
+        for place in (store.root, store.root / "new", store.root / "objects"):
+            place.chmod(0o555)
+        with somebody_else():
+            assert FolderStore(store.root).get(digest).read_bytes() == b"grain" * 1000
+            with pytest.raises(SetupError, match="Permission denied"):
+                store.put(folder / "chaff")
 
 
 def test_a_write_that_does_not_fit_keeps_nothing(tmp_path: Path) -> None:
