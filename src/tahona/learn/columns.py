@@ -13,11 +13,10 @@ import numpy as np
 
 from tahona.core.schema import Schema
 from tahona.errors import DataError
-from tahona.learn.dates import read_times
 from tahona.learn.inference import infer_schema
 from tahona.learn.labels import to_labels
 from tahona.learn.reading import Columns, read_column, take, with_ranges
-from tahona.learn.values import canonical, numeral, read_numbers, read_texts
+from tahona.learn.values import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,20 +74,16 @@ def _missing(names: list[str], where: str) -> DataError:
 def conform(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return a copy of the table whose schema columns hold their kind: float64, datetime64 (UTC, no zone) or text.
 
-    This is where text becomes number in a column that was declared numeric; a prediction is never converted like
-    that. Other columns (label, row numbers, dropped columns) are left as they are.
+    `to_columns` reads the copy exactly as it reads the table itself. Other columns are left as they are.
     """
     import pandas as pd
 
     converted: dict[str, Any] = {}
     for column in schema.columns:
-        series = frame[column.name]
-        if column.kind == "numeric":
-            converted[column.name] = read_numbers(series, column.name, numeral)
-        elif column.kind == "datetime":
-            seconds = read_times(series, column.name, column.format)
-            known = np.nan_to_num(seconds * 1e6).round().astype("int64").astype("datetime64[us]")
-            converted[column.name] = np.where(np.isnan(seconds), np.datetime64("NaT", "us"), known)
+        values = read_column(frame[column.name], column)
+        if column.kind == "datetime":
+            known = np.nan_to_num(values * 1e6).round().astype(np.int64).astype("datetime64[us]")
+            converted[column.name] = np.where(np.isnan(values), np.datetime64("NaT", "us"), known)
         else:
-            converted[column.name] = pd.array(read_texts(series, column.name), dtype="str")
+            converted[column.name] = values if column.kind == "numeric" else pd.array(values, dtype="str")
     return frame.assign(**converted)

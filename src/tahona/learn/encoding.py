@@ -136,6 +136,8 @@ def fit_encoding(columns: Columns, schema: Schema, wants: Wants) -> Encoding:
     texts: list[Text] = []
     for column in schema.features:
         values = columns[column.name]
+        if not _any_known(values):
+            continue  # null in every training row: nothing to learn, and HistGradientBoosting fails on it
         if column.kind == "text":
             texts.append(fit_text(values, column.name, most_terms=MOST_TERMS[wants]))
         elif column.kind == "category":
@@ -147,11 +149,17 @@ def fit_encoding(columns: Columns, schema: Schema, wants: Wants) -> Encoding:
     encoding = Encoding(wants, tuple(tables), tuple(texts))
     if not encoding.names:
         raise DataError(
-            "there is nothing to learn from: the text columns hold no word",
-            where=", ".join(f"column '{name}'" for name in schema.names),
+            "there is nothing to learn from: the feature columns hold no value or no word in the training rows",
+            where="data",
             fix="Add a feature column.",
         )
     return encoding
+
+
+def _any_known(values: NDArray[Any]) -> bool:
+    if values.dtype == np.float64:
+        return not bool(np.isnan(values).all())
+    return any(value is not None for value in values.tolist())
 
 
 def _fit_numbers(values: NDArray[Any], column: Column, *, filled: bool, standardise: bool) -> Table:

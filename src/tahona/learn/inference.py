@@ -18,7 +18,7 @@ from tahona.errors import DataError
 from tahona.learn.dates import find_format, looks_like_date, mixed_zones, read_times
 from tahona.learn.labels import infer_labels
 from tahona.learn.reading import with_ranges
-from tahona.learn.values import is_null, numeral, read_numbers, read_texts
+from tahona.learn.values import is_null, read_numbers, read_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,7 @@ _ID_NAME = re.compile(
 )
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
 _HASH = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,128}")
+_NUMBER = re.compile(r"\s*-?(?:0|[1-9]\d*)(?:\.\d+)?\s*")
 _LEADING_ZERO = re.compile(r"0\d+")
 
 
@@ -98,7 +99,9 @@ def infer_schema(
             cells[name] = values
     if not any(column.kind != "id" for column in columns):
         raise DataError(
-            "no feature column is left", fix="Look at [data] drop, and at what was found constant or an id."
+            "no feature column is left",
+            where="data",
+            fix="Look at [data] drop, and at which columns have one value only, none, or a new one in every row.",
         )
     return with_ranges(Schema(tuple(columns), target, labels, chosen), cells), tuple(findings)
 
@@ -132,7 +135,7 @@ def _infer_column(
         return None, look.cells, [Finding("all_null", name)]
     if len(look.distinct) == 1 and not look.nulls:
         return None, look.cells, [Finding("constant", name)]
-    findings = []
+    findings: list[Finding] = []
     if look.storage == "mixed" and declared in (None, "text"):
         counts: dict[str, Fact] = {kind: look.types.get(kind, 0) for kind in ("number", "boolean", "date", "text")}
         findings.append(Finding("mixed_types", name, counts))
@@ -214,7 +217,14 @@ def _declared(series: pd.Series[Any], look: _Look, kind: Kind, form: str) -> tup
     """Read the column as declared; what cannot be read so is refused here, before anything is trained."""
     name = look.name
     if kind == "numeric":
-        return Column(name, kind), read_numbers(series, name, numeral)
+        other = look.known - look.types.get("number", 0)
+        if other:
+            raise DataError(
+                f"the column is declared numeric, but {other:,} of {look.known:,} values are no numbers",
+                where=f"column '{name}'",
+                fix="Turn them into numbers or null in a cleaning function ([data] clean); predictions pass it too.",
+            )
+        return Column(name, kind), read_numbers(series, name)
     if kind == "datetime":
         if not form and look.storage == "text":
             found = find_format(look.distinct, name)
@@ -260,8 +270,8 @@ def _found_text(look: _Look) -> tuple[Column, NDArray[Any], list[Finding]]:
     if _is_text(look):
         return Column(name, "text"), look.cells, findings
     facts: dict[str, Fact] = {"distinct": len(look.distinct), "rows": look.known}
-    if _coded(look):
-        findings.append(Finding("leading_zeros", name, facts))
+    if _quoted_numbers(look):
+        findings.append(Finding("numbers_as_text", name, facts))
     if len(look.distinct) > MANY_LEVELS and look.share > 0.5:
         findings.append(Finding("many_levels", name, facts))
     return Column(name, "category"), look.cells, findings
@@ -304,6 +314,11 @@ def _coded(look: _Look) -> bool:
     """Tell digits with leading zeros: `00123` is no number."""
     digits = all(text.isdigit() for text in look.distinct)
     return digits and any(_LEADING_ZERO.fullmatch(text) for text in look.distinct)
+
+
+def _quoted_numbers(look: _Look) -> bool:
+    """Tell text that is nothing but numbers, in a source that could have said number."""
+    return look.storage == "text" and all(_NUMBER.fullmatch(text) for text in look.distinct)
 
 
 def _is_text(look: _Look) -> bool:

@@ -112,21 +112,6 @@ def number(value: object) -> float:
     raise DataError(f"a {type(value).__name__} stands where a number is expected")
 
 
-def numeral(value: object) -> float:
-    """Return like `number`, and read texts that are numbers: only for columns declared numeric, while cleaning."""
-    if not isinstance(value, str):
-        return number(value)
-    text = value.strip()
-    try:
-        if "_" not in text:
-            return float(text)
-    except ValueError:
-        pass
-    raise DataError(
-        "the text is not a number", fix="Name such cells in [data] nulls, or mend them in a clean function."
-    )
-
-
 def each(values: Iterable[object], read: Callable[[object], Value], name: str) -> list[Value]:
     """Read every cell; an error is raised again with the column and the row (1 is the first row given)."""
     cells = values if isinstance(values, Sequence | np.ndarray) else list(values)

@@ -1,0 +1,125 @@
+"""Text: words with their accents, and weights that are those everybody knows."""
+
+from __future__ import annotations
+
+import os
+import time
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tahona.learn.stop_words import STOP_WORDS
+from tahona.learn.text import Text, detect_language, fit_text, normalise, stop_words, tokens
+
+REAL = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
+
+SPANISH = [
+    "El niño presenta una depresión leve desde hace dos años",
+    "La paciente refiere dolor; se descarta una depresión mayor",
+    "Sin fiebre. No presenta dolor en el pecho",
+    "El niño no tiene fiebre y está bien",
+]
+
+
+def column(*texts):
+    values = np.empty(len(texts), dtype=object)
+    values[:] = texts
+    return values
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_accents_stay_in_one_token_in_every_unicode_form(form):
+    text = unicodedata.normalize(form, "DEPRESIÓN del Niño, corazón; pingüino")
+    assert tokens(text) == ["depresión", "del", "niño", "corazón", "pingüino"]
+    assert tokens(text, fold=True) == ["depresion", "del", "niño", "corazon", "pinguino"]
+
+
+def test_folding_keeps_the_letter_enye_and_treats_stop_words_alike():
+    assert normalise("Año ESTÁ", fold=True) == "año esta"
+    assert "también" in stop_words("es")
+    assert "tambien" in stop_words("es", fold=True)
+    folded = fit_text(column(*(f"{text} también" for text in SPANISH)), "note", fold=True)
+    assert not {"tambien", "también", "esta", "está"} & set(folded.terms)
+
+
+def test_the_language_is_found_by_its_stop_words():
+    assert detect_language(map(tokens, SPANISH)) == "es"
+    assert detect_language([tokens("the patient was seen by the doctor and sent home")]) == "en"
+    assert detect_language([["aspirina", "paracetamol", "ibuprofeno"]]) == ""
+    assert detect_language([]) == ""
+
+
+def test_spanish_stop_words_go_and_negations_stay():
+    table = fit_text(column(*SPANISH), "note", least_rows=1)
+    assert table.language == "es"
+    assert {"niño", "depresión", "niño presenta", "no", "sin fiebre"} <= set(table.terms)
+    assert not {"el", "la", "está", "desde"} & set(table.terms)
+    for words in STOP_WORDS.values():
+        assert not {"no", "ni", "sin", "not", "nor", "without"} & words
+
+
+def test_decomposed_text_meets_the_terms_of_composed_text():
+    table = fit_text(column(*SPANISH), "note")
+    composed = table.apply(column(*SPANISH)).toarray()
+    decomposed = table.apply(column(*(unicodedata.normalize("NFD", text) for text in SPANISH))).toarray()
+    assert composed.tobytes() == decomposed.tobytes()
+    assert composed.any(axis=1).all()
+
+
+def test_nothing_to_read_gives_a_row_of_zeros():
+    table = fit_text(column(*SPANISH), "note")
+    empty = table.apply(column(None, "", "   ", "el la de que", "¿…?", "xyzzy"))
+    assert empty.shape == (6, len(table.terms))
+    assert empty.nnz == 0
+
+
+def test_text_without_any_word_gives_no_column():
+    table = fit_text(column("", None, "... !", "a"), "note")
+    assert table.terms == ()
+    assert table.apply(column("una palabra")).shape == (1, 0)
+
+
+def test_where_no_word_is_repeated_every_word_counts():
+    assert fit_text(column("alfa beta", "gamma"), "note").terms == ("alfa", "alfa beta", "beta", "gamma")
+
+
+def test_the_most_widespread_terms_are_kept():
+    texts = column("rojo verde", "rojo azul", "rojo verde", "azul")
+    assert fit_text(texts, "note", most_terms=2, least_rows=1).terms == ("azul", "rojo")
+
+
+def test_a_megabyte_of_text_is_read_in_a_second():
+    table = fit_text(column(*SPANISH), "note")
+    huge = "depresión niño fiebre\n" * 50_000
+    begin = time.process_time()
+    row = table.apply(column(huge))
+    assert time.process_time() - begin < 1.5
+    assert len(huge.encode()) > 1_000_000
+    assert np.isclose((row.toarray() ** 2).sum(), 1)
+
+
+def test_the_table_survives_as_plain_data():
+    table = fit_text(column(*SPANISH), "note", fold=True)
+    assert Text.from_dict(table.to_dict()) == table
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not (REAL / "medical_abstracts.csv").exists(), reason="the real abstracts are not here")
+def test_weights_are_those_of_scikit_learn_on_real_abstracts():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = pd.read_csv(REAL / "medical_abstracts.csv")["medical_abstract"].iloc[:600].to_list()
+    table = fit_text(column(*texts), "medical_abstract")
+    assert table.language == "en"
+    peer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, stop_words=sorted(stop_words("en")))
+    weights = peer.fit_transform(texts)
+    assert peer.get_feature_names_out().tolist() == list(table.terms)
+    ours = table.apply(column(*texts))
+    assert abs(ours - weights).max() < 1e-12
+    alone = [table.apply(column(text)) for text in texts[:50]]
+    for place, row in enumerate(alone):
+        assert row.data.tobytes() == ours[place].data.tobytes()
+        assert row.indices.tolist() == ours[place].indices.tolist()
