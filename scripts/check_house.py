@@ -1,4 +1,4 @@
-"""Check what no tool checks for us: locks name no address, every pin has a hash, no `except` swallows, no path of a machine."""
+"""Check what no tool checks: locks name no address, pins have hashes, no `except` swallows, no path of one machine."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tahona.core.plan import Plan
     from tahona.core.records import AliasEvent, FetchedTable, RunRecord, Version
 
@@ -26,7 +28,13 @@ class Source(Protocol):
         """Return a text that changes when the content does (a digest of file bytes or rows). Cheap if it can be."""
 
     def fetch(self) -> FetchedTable:
-        """Read the whole table, and what had to be decided to read it. Raise DataError, or SetupError if unreachable."""
+        """Read the whole table, and what had to be decided for it. Raise DataError, or SetupError if unreachable."""
+
+    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Give the table in pieces of at most so many rows, in bounded memory where the format allows it.
+
+        The pieces together equal what `fetch` gives, row numbers and types included; none is empty. Raises as `fetch`.
+        """
 
 
 @runtime_checkable
@@ -37,7 +45,7 @@ class Store(Protocol):
         """Keep the file's bytes and return their sha256. Visible whole or not at all; putting twice is putting once."""
 
     def get(self, digest: str) -> Path:
-        """Return a local file with exactly these bytes (checked). Raise IntegrityError if they are not these any more."""
+        """Return a local file with exactly these bytes (checked). Raise IntegrityError if they changed."""
 
     def has(self, digest: str) -> bool:
         """Tell whether the bytes are here."""
@@ -60,7 +68,7 @@ class Ledger(Protocol):
         """Return the runs, the newest first."""
 
     def add_version(self, version: Version) -> Version:
-        """Give the version its number (1, 2, … per name, no gap) and keep it; the same run twice gets the same number."""
+        """Give the version its number (1, 2, … per name, no gap) and keep it; a run twice gets its number again."""
 
     def versions(self, name: str) -> Sequence[Version]:
         """Return a model's versions, the newest first; aliases filled in."""

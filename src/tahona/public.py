@@ -47,7 +47,7 @@ class Run:
         return {name: interval.value for name, interval in self.summary.test.items()}
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return the leaderboard, best first: model, metric, value, low, high, cpu_seconds, …"""
+        """Return the leaderboard, best first, with model, metric, value, low, high and cpu_seconds."""
         import pandas as pd
 
         return pd.DataFrame([dict(row) for row in self.summary.leaderboard])
@@ -103,8 +103,8 @@ def load(place: str | Path = PROJECT_FILE, *, env: str | None = None, overrides:
 def load_bundle(reference: str | Path, *, project: str | Path = ".", **options: Any) -> Bundle:  # noqa: ANN401
     """Load a bundle: ``"hotel@champion"`` or ``"hotel@3"`` from a project's registry, or the path of an exported file.
 
-    A registered bundle's bytes are checked against the digest in the ledger first. For a file outside the registry, pass
-    ``sha256=`` to have it checked.
+    A registered bundle's bytes are checked against the digest in the ledger first. For a file outside the registry,
+    pass ``sha256=`` to have it checked.
     """
     path = Path(reference)
     if path.suffix == ".tahona":

@@ -1,7 +1,8 @@
 """The only place that knows every adapter: a name in the project file → the function that opens it.
 
 A third party's adapter is found by its entry point: group ``tahona.sources`` (or ``stores``, ``ledgers``,
-``executors``, ``orchestrators``), name = the URL's scheme or the setting's value, object = a function with the signature of ours.
+``executors``, ``orchestrators``), name = the URL's scheme or the setting's value, object = a function with our
+signature.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tahona.core.spelling import did_you_mean
 from tahona.errors import InputError, SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
 from tahona.project.model import Project
+
+if TYPE_CHECKING:
+    from tahona.bundle.bundle import Bundle
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "sources": {
@@ -59,6 +63,21 @@ def open_source(project: Project) -> Source:
     source = project.data.source
     opener = adapter("sources", scheme(source), where="data.source")
     return cast("Source", opener(source, project.data, project.root, project.root / ".tahona" / "cache"))
+
+
+def open_table(project: Project, file: Path, bundle: Bundle, row_id: str | None = None) -> Source:
+    """Open a file of raw rows for a bundle, inside the project or not: its columns are read as training read them.
+
+    A column ``row_id`` is read besides, as it stands.
+    """
+    from tahona.bundle.predict import column_forms
+    from tahona.sources.file import FileSource
+
+    data = project.data.model_copy(update={"sha256": None, "types": {}, "formats": {}})
+    forms = column_forms(bundle)
+    if row_id is not None:
+        forms.setdefault(row_id, "text")
+    return FileSource(file, data, where=file.name, forms=forms)
 
 
 def open_store(project: Project) -> Store:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tahona.bundle.bundle import Bundle
+    from tahona.core.schema import Column, Form
 
 DROPPED = "dropped by a cleaning function"
 
@@ -64,6 +65,30 @@ def raw_columns(
             fix="a cleaning function may change or drop rows; it must keep the index of those it returns",
         )
     return cleaned.index.to_numpy(dtype=np.int64), to_columns(cleaned, bundle.schema)
+
+
+def column_forms(bundle: Bundle) -> dict[str, Form]:
+    """Say which columns of a text file a raw row needs, and how their cells are read: as training read them."""
+    raw = bundle.cleaning.raw_types
+    if bundle.cleaning.functions:
+        return {name: _form_of_type(kind) for name, kind in raw.items()}
+    return {column.name: _form_of_column(column, raw.get(column.name, "str")) for column in bundle.schema.columns}
+
+
+def _form_of_type(dtype: str) -> Form:
+    """Return the form of a raw column that the user's functions will read."""
+    if dtype.lower().startswith(("int", "uint")):
+        return "whole"
+    if dtype.lower().startswith("float"):
+        return "real"
+    return "boolean" if dtype.startswith("bool") else "text"
+
+
+def _form_of_column(column: Column, dtype: str) -> Form:
+    """Return the form of a feature column; a category that training read as numbers is a code, `9` and `9.0` alike."""
+    if column.kind == "numeric":
+        return "real"
+    return "code" if column.kind == "category" and _form_of_type(dtype) != "text" else "text"
 
 
 def conform(rows: pd.DataFrame | Sequence[Mapping[str, object]], types: Mapping[str, str]) -> pd.DataFrame:

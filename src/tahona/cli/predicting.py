@@ -27,10 +27,16 @@ def predict(
 
     from tahona.cli.terminal import out, print_json
     from tahona.lifecycle.predicting import predict_file
-    from tahona.wiring import open_project
+    from tahona.wiring import open_project, open_table
 
     opened = open_project(directory, env=env, overrides=set_ or ())
-    done = predict_file(opened, source, output, reference=version, row_id=row_id)
+    done = predict_file(
+        opened,
+        lambda bundle: open_table(opened.project, source, bundle, row_id),
+        output,
+        reference=version,
+        row_id=row_id,
+    )
     if json:
         print_json({**asdict(done), "output": str(output)})
         return

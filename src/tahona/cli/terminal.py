@@ -35,7 +35,7 @@ def _console(stream: TextIO) -> Console:
 
 def print_json(data: object) -> None:
     """Print one JSON document and nothing else."""
-    print(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))  # noqa: T201 - this is the program's output
+    print(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:

@@ -151,6 +151,13 @@ FINDINGS: dict[str, FindingKind] = {
         "Las filas de un mismo '{column}' quedan juntas: {train} grupos entrenan, {test} prueban "
         "({share} % de las filas).",
     ),
+    "group_no_feature": FindingKind(
+        "info",
+        "'{column}' only names the groups of the split; not used as a feature. Declare its type in [data.types] if it "
+        "is one.",
+        "'{column}' solo nombra los grupos de la división; no se usa como variable. Declare su tipo en [data.types] "
+        "si lo es.",
+    ),
     "group_nulls": FindingKind(
         "info",
         "{rows} rows without a '{column}' count as a group each.",

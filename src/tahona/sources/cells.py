@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Values = NDArray[Any] | ExtensionArray
     """A column's values, ready for a DataFrame."""
 
-__all__ = ["NULL_WORDS", "read_cells", "sniff_decimal", "without_nulls"]
+__all__ = ["NULL_WORDS", "NUMBER", "as_text", "read_cells", "sniff_decimal", "without_nulls"]
 
 Decimal = Literal[".", ","]
 
 NULL_WORDS = ("-", "--", "?", "#N/A", "N/A", "NA", "NAN", "NIL", "NONE", "NULL", "N/D", "ND", "S/D", "<NA>")
 """Words that often mean "no value" (compared in upper case). They are kept as they stand, and told."""
 
-_NUMBER = {
+NUMBER = {  # decimal mark → what a number looks like
     ".": r"^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$",
     ",": r"^\s*[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?\s*$",
 }
@@ -86,7 +86,7 @@ def read_cells(
         return as_text(cells), ()
     if _is_boolean(cells):
         return as_boolean(pc.equal(pc.utf8_lower(cells), "true")), ()
-    numbers = pc.sum(pc.match_substring_regex(cells, _NUMBER[decimal])).as_py()
+    numbers = pc.sum(pc.match_substring_regex(cells, NUMBER[decimal])).as_py()
     if numbers == present:
         return _read_numbers(name, cells, decimal, reading, place)
     are_words = _are_null_words(cells)
@@ -216,10 +216,10 @@ def _decimal_evidence(cells: pa.ChunkedArray) -> tuple[str, bool]:
 
     some = cells.drop_null().slice(0, _PEEK).to_pylist()
     for mark, other in ((",", "."), (".", ",")):
-        number = re.compile(_NUMBER[mark])
+        number = re.compile(NUMBER[mark])
         if some and all(number.match(cell) for cell in some):
             marked = pc.match_substring(cells, mark)
-            if not pc.any(marked).as_py() or not pc.all(pc.match_substring_regex(cells, _NUMBER[mark])).as_py():
+            if not pc.any(marked).as_py() or not pc.all(pc.match_substring_regex(cells, NUMBER[mark])).as_py():
                 continue
             group = _THOUSANDS[mark].pattern
             grouped = pc.all(pc.match_substring_regex(cells.filter(marked), f"^(?:{group})$")).as_py()
@@ -227,7 +227,7 @@ def _decimal_evidence(cells: pa.ChunkedArray) -> tuple[str, bool]:
         grouping = _THOUSANDS[mark]
         whole = re.compile(_WHOLE)
         if any(grouping.fullmatch(cell) for cell in some) and all(
-            grouping.fullmatch(cell) or whole.match(cell) or re.match(_NUMBER[other], cell) for cell in some
+            grouping.fullmatch(cell) or whole.match(cell) or re.match(NUMBER[other], cell) for cell in some
         ):
             return "thousands", True
     return "", False

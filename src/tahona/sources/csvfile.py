@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tahona.sources.reading import Reading
+    from tahona.sources.reading import Reading, RowPlace
 
-__all__ = ["read_csv"]
+__all__ = [
+    "SAMPLE_CHARACTERS",
+    "csv_reader",
+    "described",
+    "numbered_rows",
+    "ragged",
+    "read_csv",
+    "sniff_separator",
+    "text_cells",
+]
 
 _SEPARATORS = (",", ";", "\t", "|")
-_SAMPLE_CHARACTERS = 1 << 18
+SAMPLE_CHARACTERS = 1 << 18
 _SAMPLE_ROWS = 200
-_SLICE_ROWS = 20_000
+SLICE_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ def read_csv(text: str, encoding: str, reading: Reading) -> FetchedTable:
     """
     import pandas as pd
 
-    separator = reading.separator or _sniff_separator(text)
+    separator = reading.separator or sniff_separator(text)
     records = _parse(text, separator, reading)
     names, findings = normalise_headers(records.header, where=reading.where, limits=reading.limits)
     if not records.lines:
@@ -62,8 +71,7 @@ def read_csv(text: str, encoding: str, reading: Reading) -> FetchedTable:
 
     columns = {name: without_nulls(cells, reading.nulls) for name, cells in zip(names, records.columns, strict=True)}
     decimal, unclear = sniff_decimal(columns, reading)
-    details = f"encoding={encoding}, separator={'tab' if separator == chr(9) else separator!r}, decimal={decimal!r}"
-    told = [Finding("read_as", "", {"format": "CSV", "details": details}), *findings, *unclear]
+    told = [described(encoding, separator, decimal), *findings, *unclear]
     if records.blank:
         told.append(Finding("blank_lines", "", {"count": records.blank}))
     values: dict[str, Any] = {}
@@ -75,12 +83,12 @@ def read_csv(text: str, encoding: str, reading: Reading) -> FetchedTable:
     return FetchedTable(pd.DataFrame(values, copy=False), tuple(told))
 
 
-def _sniff_separator(text: str) -> str:
+def sniff_separator(text: str) -> str:
     """Return the separator with which the header has several columns and most rows of a sample as many.
 
     One column makes any separator right; a comma is returned then.
     """
-    sample = text[:_SAMPLE_CHARACTERS]
+    sample = text[:SAMPLE_CHARACTERS]
     best = (0.0, 0, ",")
     for separator in _SEPARATORS:
         rows = _sample_rows(sample, separator)
@@ -111,12 +119,7 @@ def _sample_rows(sample: str, separator: str) -> list[list[str]]:
 
 
 def _parse(text: str, separator: str, reading: Reading) -> _Records:
-    limit = reading.limits.cell_characters
-    # The parser's limit belongs to the process; it is only ever raised, so two readers cannot disturb each other.
-    if csv.field_size_limit() < limit:
-        csv.field_size_limit(limit)
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=separator, strict=True)
-    rows = _rows(reader, reading)
+    rows = numbered_rows(csv_reader(io.StringIO(text, newline="\n"), separator, reading), reading)
     _, header = next(rows, (0, ()))
     if not header:
         raise DataError("the file is empty", where=reading.where, fix="Give a file with a header and rows.")
@@ -130,10 +133,10 @@ def _parse(text: str, separator: str, reading: Reading) -> _Records:
             blank += 1
             continue
         if len(row) != len(header):
-            raise _ragged(row, header, line, separator, reading)
+            raise ragged(row, header, line, separator, reading)
         lines.append(line)
         held.append(row)
-        if len(held) == _SLICE_ROWS:
+        if len(held) == SLICE_ROWS:
             _keep(held, header, lines, slices, reading)
             held = []
     if held:
@@ -141,7 +144,22 @@ def _parse(text: str, separator: str, reading: Reading) -> _Records:
     return _Records(tuple(header), tuple(_chunked(parts) for parts in slices), lines, blank)
 
 
-def _rows(reader: Records, reading: Reading) -> Iterator[tuple[int, Sequence[str]]]:
+def csv_reader(lines: Iterable[str], separator: str, reading: Reading) -> Records:
+    """Return the parser of the lines, which refuses what is no CSV and cells beyond the limit."""
+    limit = reading.limits.cell_characters
+    # The parser's limit belongs to the process; it is only ever raised, so two readers cannot disturb each other.
+    if csv.field_size_limit() < limit:
+        csv.field_size_limit(limit)
+    return csv.reader(lines, delimiter=separator, strict=True)
+
+
+def described(encoding: str, separator: str, decimal: str) -> Finding:
+    """Say how a CSV file was read."""
+    details = f"encoding={encoding}, separator={'tab' if separator == chr(9) else separator!r}, decimal={decimal!r}"
+    return Finding("read_as", "", {"format": "CSV", "details": details})
+
+
+def numbered_rows(reader: Records, reading: Reading) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield every record with the line it begins on; blank lines before the header are passed over."""
     begun = False
     while True:
@@ -164,20 +182,24 @@ def _keep(
     slices: list[list[pa.Array]],
     reading: Reading,
 ) -> None:
+    check_cells(len(lines), len(header), reading.limits.cells, where=reading.where)
+    start = len(lines) - len(rows)
+    for name, part, cells in zip(header, slices, zip(*rows, strict=True), strict=True):
+        part.append(text_cells(name, cells, lambda row: f"{reading.where}:{lines[start + row]}", reading))
+
+
+def text_cells(name: str, cells: Sequence[str], place: RowPlace, reading: Reading) -> pa.Array:
+    """Return a column's cells for Arrow. Raises DataError for one beyond the limit."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    check_cells(len(lines), len(header), reading.limits.cells, where=reading.where)
     limit = reading.limits.cell_characters
-    for position, cells in enumerate(zip(*rows, strict=True)):
-        part = pa.array(cells, pa.large_string())
-        if pc.max(pc.binary_length(part)).as_py() > limit:
-            longest = pc.utf8_length(part)
-            first = pc.index(pc.greater(longest, limit), True).as_py()
-            if first >= 0:
-                line = lines[len(lines) - len(rows) + first]
-                raise _oversized(f"{reading.where}:{line}", f" in column {shown(header[position])}", limit)
-        slices[position].append(part)
+    part = pa.array(cells, pa.large_string())
+    if pc.max(pc.binary_length(part)).as_py() > limit:
+        first = pc.index(pc.greater(pc.utf8_length(part), limit), True).as_py()
+        if first >= 0:
+            raise _oversized(place(first), f" in column {shown(name)}", limit)
+    return part
 
 
 def _chunked(parts: list[pa.Array]) -> pa.ChunkedArray:
@@ -186,7 +208,7 @@ def _chunked(parts: list[pa.Array]) -> pa.ChunkedArray:
     return pa.chunked_array(parts, pa.large_string())
 
 
-def _ragged(row: Sequence[str], header: Sequence[str], line: int, separator: str, reading: Reading) -> DataError:
+def ragged(row: Sequence[str], header: Sequence[str], line: int, separator: str, reading: Reading) -> DataError:
     longer = len(row) > len(header)
     fix = "Correct that line; a cell that holds the separator must stand in double quotes."
     if len(header) == 1:

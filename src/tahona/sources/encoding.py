@@ -9,7 +9,7 @@ from string import ascii_letters
 
 from tahona.errors import DataError
 
-__all__ = ["decode"]
+__all__ = ["check_encoding", "decode", "marked_encoding", "no_nul", "undecodable", "western"]
 
 _BOMS: tuple[tuple[bytes, str], ...] = (  # UTF-32 first: its little-endian mark begins like UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -32,35 +32,52 @@ def decode(data: bytes, *, declared: str | None, where: str) -> tuple[str, str]:
     """
     text, encoding = _decode(data, declared, where)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    no_nul(text, 0, where=where)
+    return text, encoding
+
+
+def no_nul(text: str, lines: int, *, where: str) -> None:
+    """Raise DataError with the line of a NUL in the text, before which the file has so many lines."""
     nul = text.find("\0")
     if nul >= 0:
         raise DataError(
             "the text holds a NUL byte",
-            where=f"{where}:{text.count(chr(10), 0, nul) + 1}",
+            where=f"{where}:{lines + text.count(chr(10), 0, nul) + 1}",
             fix='Remove it; if the file is UTF-16, declare `encoding = "utf-16"` in [data].',
         )
-    return text, encoding
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """Return the encoding that a byte-order mark at the beginning gives away, if there is one."""
+    return next((encoding for mark, encoding in _BOMS if head.startswith(mark)), None)
 
 
 def _decode(data: bytes, declared: str | None, where: str) -> tuple[str, str]:
     if declared is not None:
         return _declared(data, declared, where), declared.lower()
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return _strict(data, encoding, where), encoding
+    marked = marked_encoding(data)
+    if marked:
+        return _strict(data, marked, where), marked
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
-        text = _western(data)
+        text = western(data)
         if text is None:
             raise _undecodable(data, error.start, "utf-8", where) from None
         return text, "cp1252"
 
 
 def _declared(data: bytes, encoding: str, where: str) -> str:
+    check_encoding(encoding, where=where)
+    return _strict(data, encoding, where)
+
+
+def check_encoding(encoding: str, *, where: str) -> None:
+    """Raise DataError for a declared encoding that is none of text."""
     try:
-        codecs.lookup(encoding)
-        return _strict(data, encoding, where)
+        b"grain".decode(encoding, "ignore")  # Python looks up no codec for an empty text
+    except UnicodeError:
+        return
     except LookupError as error:
         close = get_close_matches(encoding.lower(), _COMMON, n=1, cutoff=0.5)
         hint = f"Did you mean `{close[0]}`?" if close else f"Known ones: {', '.join(_COMMON)}, …"
@@ -76,7 +93,7 @@ def _strict(data: bytes, encoding: str, where: str) -> str:
         raise DataError(f"the file cannot be decoded as {encoding}", where=where, fix=_DECLARE) from error
 
 
-def _western(data: bytes) -> str | None:
+def western(data: bytes) -> str | None:
     """Return the bytes read as Windows-1252 if that is plausible, else None.
 
     Not plausible are: UTF-8 with a damaged spot (some of its sequences are whole, and a reading as Windows-1252 would
@@ -101,5 +118,10 @@ def _western(data: bytes) -> str | None:
 
 def _undecodable(data: bytes, at: int, encoding: str, where: str) -> DataError:
     line = data.count(b"\n", 0, at) + 1 if b"\n" in data else data.count(b"\r", 0, at) + 1
+    return undecodable(at, line, encoding, where)
+
+
+def undecodable(at: int, line: int, encoding: str, where: str) -> DataError:
+    """Return the refusal of the byte at this place (from 0), which stands in this line."""
     place = f"{where}:{line}" if not encoding.startswith(("utf-16", "utf-32")) else where
     return DataError(f"byte {at + 1:,} (line {line}) is not valid {encoding}", where=place, fix=_DECLARE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +11,45 @@ from tahona.core.records import FetchedTable
 from tahona.errors import DataError
 from tahona.sources.checksum import checked_digest
 from tahona.sources.limits import LIMITS, Limits
-from tahona.sources.reading import Reading
-from tahona.sources.table import read_table
+from tahona.sources.reading import Reading, Tell
+from tahona.sources.table import read_batches, read_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tahona.core.findings import Finding
+    from tahona.core.schema import Form
     from tahona.project.model import DataPart
 
 __all__ = ["FileSource", "open_source"]
+
+_ALL = 100_000
+"""Rows of a piece where all pieces are wanted at once."""
 
 
 class FileSource:
     """CSV, Parquet, JSON, JSON Lines or Excel; a CSV or JSON file may be packed with gzip or zip."""
 
-    def __init__(self, file: Path, data: DataPart, *, where: str, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        file: Path,
+        data: DataPart,
+        *,
+        where: str,
+        limits: Limits = LIMITS,
+        forms: Mapping[str, Form] | None = None,
+        tell: Tell = lambda _: None,
+    ) -> None:
+        """Take the file; with ``forms`` only these columns are read, each in its form, whatever its cells look like.
+
+        ``tell`` takes the findings of a table that is read in pieces.
+        """
         self._file = file
         self._data = data
         self._where = where
         self._limits = limits
+        self._forms = forms
+        self._tell = tell
 
     def version(self) -> str:
         """Return the sha256 of the file's bytes."""
@@ -36,7 +59,26 @@ class FileSource:
         file = self._present()
         if self._data.sha256 is not None:
             checked_digest(file, self._data.sha256, where=self._where)
-        return read_table(file, Reading.of(self._data, self._where, self._limits))
+        if self._forms is None:
+            return read_table(file, self._reading())
+        import pandas as pd
+
+        told: list[Finding] = []
+        pieces = list(read_batches(file, self._reading(), _ALL, told.append))
+        return FetchedTable(pd.concat(pieces), tuple(told))
+
+    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Give the table in pieces: Parquet, and CSV with ``forms``, in memory that does not grow with the file.
+
+        CSV without ``forms`` and the other formats are read whole, for a column's type is that of all its cells.
+        """
+        file = self._present()
+        if self._data.sha256 is not None:
+            checked_digest(file, self._data.sha256, where=self._where)
+        yield from read_batches(file, self._reading(), rows, self._tell)
+
+    def _reading(self) -> Reading:
+        return Reading.of(self._data, self._where, self._limits, self._forms)
 
     def _present(self) -> Path:
         if self._file.is_file():

@@ -22,10 +22,11 @@ from tahona.errors import DataError, SetupError
 from tahona.sources.checksum import checked_digest
 from tahona.sources.limits import LIMITS, Limits
 from tahona.sources.reading import Reading
-from tahona.sources.table import read_table
+from tahona.sources.table import read_batches, read_table
 
 if TYPE_CHECKING:
     import httpx
+    import pandas as pd
 
     from tahona.project.model import DataPart
 
@@ -68,6 +69,10 @@ class HttpSource:
 
     def fetch(self) -> FetchedTable:
         return read_table(self._bring(), Reading.of(self._data, self._where, self._limits))
+
+    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Give the downloaded table in pieces, as `FileSource` does."""
+        yield from read_batches(self._bring(), Reading.of(self._data, self._where, self._limits), rows)
 
     def _bring(self) -> Path:
         """Return a file in the cache, named by its sha256, with the server's present content.

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from tahona.sources.cells import Values
-    from tahona.sources.reading import Reading
+    from tahona.sources.reading import Reading, RowPlace
 
-__all__ = ["read_parquet"]
+__all__ = ["check_types", "damaged", "is_text", "plain_type", "read_parquet", "text_bytes", "typed_column"]
 
 
 def read_parquet(file: Path, reading: Reading) -> FetchedTable:
@@ -38,29 +38,32 @@ def read_parquet(file: Path, reading: Reading) -> FetchedTable:
         with pq.ParquetFile(file) as probe:
             schema = probe.schema_arrow
             names, findings = normalise_headers(schema.names, where=reading.where, limits=reading.limits)
-            _check_types(names, schema, reading)
+            check_types(names, schema, reading)
             _check_sizes(probe.metadata, len(names), reading)
-        texts = [field.name for field in schema if _is_text(_plain_type(field.type))]
+        texts = [field.name for field in schema if is_text(plain_type(field.type))]
         with pq.ParquetFile(file, read_dictionary=texts) as parquet:
             table = _read_groups(parquet, names, reading)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            "the Parquet file is damaged or cut off", where=reading.where, fix="Write or get the file again."
-        ) from error
+        raise damaged(reading) from error
     told = [
         Finding("read_as", "", {"format": "Parquet", "details": f"{table.num_columns} × {table.num_rows}"}),
         *findings,
     ]
     values: dict[str, Any] = {}
     for name, cells in zip(names, table.columns, strict=True):
-        values[name], notes = _column(name, cells, reading)
+        values[name], notes = typed_column(name, cells, reading, reading.row)
         told += notes
     return FetchedTable(pd.DataFrame(values, copy=False), tuple(told))
 
 
-def _check_types(names: tuple[str, ...], schema: pa.Schema, reading: Reading) -> None:
+def damaged(reading: Reading) -> DataError:
+    return DataError("the Parquet file is damaged or cut off", where=reading.where, fix="Write or get the file again.")
+
+
+def check_types(names: tuple[str, ...], schema: pa.Schema, reading: Reading) -> None:
+    """Refuse a column that is read and holds what no cell can."""
     for name, field in zip(names, schema, strict=True):
-        if not _is_readable(_plain_type(field.type)):
+        if reading.wants(name) and not _is_readable(plain_type(field.type)):
             raise DataError(
                 f"column {shown(name)} holds nested, binary or other values that no cell of a table has",
                 where=reading.where,
@@ -95,13 +98,13 @@ def _read_groups(parquet: pq.ParquetFile, names: tuple[str, ...], reading: Readi
     for group in range(parquet.metadata.num_row_groups):
         part = parquet.read_row_group(group, use_threads=False)
         part.validate(full=True)  # indices beyond the dictionary, text that is not UTF-8
-        size += sum(_text_bytes(name, cells, reading) for name, cells in zip(names, part.columns, strict=True))
+        size += sum(text_bytes(name, cells, reading) for name, cells in zip(names, part.columns, strict=True))
         _check_unfolded(size, reading)
         parts.append(part)
     return pa.concat_tables(parts, promote_options="permissive")
 
 
-def _text_bytes(name: str, cells: pa.ChunkedArray, reading: Reading) -> int:
+def text_bytes(name: str, cells: pa.ChunkedArray, reading: Reading) -> int:
     """Return how many bytes a dictionary-encoded text column has once it is written out, its longest cell checked."""
     import numpy as np
     import pyarrow as pa
@@ -123,7 +126,9 @@ def _text_bytes(name: str, cells: pa.ChunkedArray, reading: Reading) -> int:
     return total
 
 
-def _column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Values, tuple[Finding, ...]]:
+def typed_column(
+    name: str, cells: pa.ChunkedArray, reading: Reading, place: RowPlace
+) -> tuple[Values, tuple[Finding, ...]]:
     """Return a column in one of the few types that the other steps know."""
     import numpy as np
     import pyarrow as pa
@@ -132,17 +137,17 @@ def _column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Values
     if pa.types.is_dictionary(cells.type):
         cells = pc.cast(cells, cells.type.value_type)
     kind = cells.type
-    if _is_text(kind) or pa.types.is_null(kind):
+    if is_text(kind) or pa.types.is_null(kind):
         return as_text(pc.cast(cells, pa.large_string())), ()
     if pa.types.is_boolean(kind):
         return as_boolean(cells), ()
     if pa.types.is_integer(kind):
-        return _whole(name, cells, reading)
+        return _whole(name, cells, reading, place)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         reals = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         endless = np.flatnonzero(np.isinf(reals))
         if endless.size and not reading.is_text(name):
-            raise infinite(name, reading.row(int(endless[0])))
+            raise infinite(name, place(int(endless[0])))
         return reals, ()
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         zoned = pa.types.is_timestamp(kind) and kind.tz is not None
@@ -151,7 +156,7 @@ def _column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Values
     return as_text(pc.cast(cells, pa.large_string())), ()  # times of day
 
 
-def _whole(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Values, tuple[Finding, ...]]:
+def _whole(name: str, cells: pa.ChunkedArray, reading: Reading, place: RowPlace) -> tuple[Values, tuple[Finding, ...]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -160,13 +165,13 @@ def _whole(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Values,
         if reading.is_text(name):
             return as_text(pc.cast(cells, pa.large_string())), ()
         first = pc.index(pc.greater(cells, pa.scalar(LARGEST, pa.uint64())), True).as_py()
-        raise too_large(name, reading.row(first))
+        raise too_large(name, place(first))
     wide = bounds["max"] is not None and (bounds["max"] > EXACT or bounds["min"] < -EXACT)
     column = as_whole(pc.cast(cells, pa.int64()))
     return column, (Finding("wide_integers", name),) if wide and not reading.is_text(name) else ()
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of the values behind a dictionary type."""
     import pyarrow as pa
 
@@ -178,10 +183,10 @@ def _is_readable(kind: pa.DataType) -> bool:
 
     numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     moments = pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind)
-    return bool(numbers or moments or _is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind))
+    return bool(numbers or moments or is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

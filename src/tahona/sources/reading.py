@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tahona.core.schema import Kind
+from tahona.core.findings import Finding
+from tahona.core.schema import Form, Kind
 from tahona.sources.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from tahona.project.model import DataPart
 
-__all__ = ["Reading", "RowPlace"]
+__all__ = ["Reading", "RowPlace", "Tell"]
 
 RowPlace = Callable[[int], str]
 """Row of the table (from 0) → where to look for it: ``file:line`` or ``file, row N``."""
+Tell = Callable[[Finding], None]
+"""What takes the findings of a table that is read piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,13 @@ class Reading:
     encoding: str | None = None
     sheet: str | None = None
     limits: Limits = LIMITS
+    forms: Mapping[str, Form] | None = None
+    """How each column is read whose type is known already; the others are passed over. None: types are found."""
 
     @classmethod
-    def of(cls, data: DataPart, where: str, limits: Limits = LIMITS) -> Reading:
+    def of(
+        cls, data: DataPart, where: str, limits: Limits = LIMITS, forms: Mapping[str, Form] | None = None
+    ) -> Reading:
         return cls(
             where,
             data.types,
@@ -42,11 +49,16 @@ class Reading:
             data.encoding,
             data.sheet,
             limits,
+            forms,
         )
 
     def is_text(self, column: str) -> bool:
         """Whether the project declares the column's values to be names, not quantities."""
         return self.kinds.get(column) in {"category", "text", "id"}
+
+    def wants(self, column: str) -> bool:
+        """Whether the column is read at all."""
+        return self.forms is None or column in self.forms
 
     def row(self, index: int) -> str:
         """Name a row of a format without lines."""

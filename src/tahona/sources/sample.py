@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,11 @@ from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError
 from tahona.sources.checksum import refuse_checksum
+from tahona.sources.pieces import sliced
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tahona.project.model import DataPart
 
 __all__ = ["SAMPLES", "SampleSource", "open_source"]
@@ -40,6 +44,10 @@ class SampleSource:
         names = [str(name) for name in bunch.target_names]
         frame["target"] = pd.Series([names[code] for code in bunch.target], dtype="str")
         return FetchedTable(frame, (Finding("read_as", "", {"format": "scikit-learn", "details": self._name}),))
+
+    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Give the table in pieces; it is small and read whole."""
+        yield from sliced(self.fetch().frame, rows)
 
 
 def open_source(source: str, data: DataPart, root: Path, cache: Path) -> SampleSource:  # noqa: ARG001  (one signature for all)

@@ -17,10 +17,12 @@ from tahona.errors import DataError, SetupError
 from tahona.sources.checksum import refuse_checksum
 from tahona.sources.headers import shown
 from tahona.sources.limits import LIMITS, Limits, check_cells, check_columns
+from tahona.sources.pieces import sliced
 from tahona.sources.reading import Reading
 from tahona.sources.values import table_of_values
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sqlalchemy import URL, Connection, CursorResult, Engine, Select
 
     from tahona.project.model import DataPart
@@ -65,6 +67,10 @@ class SqlSource:
         reading = Reading.of(self._data, where, self._limits)
         read_as = Finding("read_as", "", {"format": "SQL", "details": f"{len(header)} × {len(columns[0])}"})
         return table_of_values(header, columns, reading, reading.row, findings=(read_as,))
+
+    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Give the table in pieces. It is read whole, for a column's type is that of all its values."""
+        yield from sliced(self.fetch().frame, rows)
 
     @contextmanager
     def _result(self) -> Iterator[tuple[str, CursorResult[Any]]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tahona.core.schema import ROW
+from tahona.core.findings import Finding
+from tahona.core.schema import ROW, Column
 from tahona.errors import DataError
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_json, read_table, write_findings, write_json, write_table
@@ -30,6 +32,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "target": project.project.target,
         "positive": project.project.positive,
         "keep": kept_columns(project),
+        "group": group_column(project),
         **{key: data[key] for key in ("drop", "clean", "types", "formats")},
     }
 
@@ -49,6 +52,8 @@ def run(context: StepContext, inputs: Inputs) -> None:
         types=project.data.types,
         formats=project.data.formats,
     )
+    schema, told = without_group(schema, group_column(project))
+    findings = (*findings, *told)
     write_table(context.output("interim.parquet"), typed_frame(frame, schema, keep=kept_columns(project)))
     write_json(context.output("schema.json"), schema.to_dict())
     write_findings(context.output("clean.json"), findings, rows=len(frame), dropped_rows=len(raw) - len(frame))
@@ -76,6 +81,25 @@ def kept_columns(project: Project) -> tuple[str, ...]:
     """Name the columns that are no features but that the split or the evaluation reads."""
     named = (project.split.by, *project.audit.slices)
     return tuple(dict.fromkeys(name for name in named if name))
+
+
+def group_column(project: Project) -> str:
+    """Name the column whose values are the groups of the split, unless the project file says what kind it is."""
+    by = project.split.by if project.split.kind == "group" else None
+    return "" if by is None or by in project.data.types else by
+
+
+def without_group(schema: Schema, name: str) -> tuple[Schema, tuple[Finding, ...]]:
+    """Return the schema with the group's column as an identifier, and a finding that says so.
+
+    The groups of test rows, and of rows to come, are not those that were trained on: their names tell nothing. A
+    column of texts (or times) is left a feature, for rows that share one can still be alike in what it says.
+    """
+    found = next((column for column in schema.features if column.name == name), None)
+    if found is None or found.kind not in ("category", "numeric"):
+        return schema, ()
+    columns = tuple(Column(name, "id") if column is found else column for column in schema.columns)
+    return replace(schema, columns=columns), (Finding("group_no_feature", name),)
 
 
 def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> pd.DataFrame:
@@ -106,11 +130,9 @@ def describe_cleaning(project: Project, raw_types: dict[str, str], schema: Schem
     from tahona.project.functions import load_functions, source_digest
 
     functions = load_functions(project)
-    if not functions:
-        return {"functions": [], "digest": "", "raw_types": {}}
     left_out = {schema.target, *project.data.drop}
     return {
         "functions": list(project.data.clean),
-        "digest": source_digest(functions),
+        "digest": source_digest(functions) if functions else "",
         "raw_types": {name: kind for name, kind in raw_types.items() if name not in left_out},
     }
