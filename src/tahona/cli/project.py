@@ -32,7 +32,7 @@ def check(directory: Folder = HERE, json: Json = False, env: Env = None, set_: S
     out().print(f"{loaded.project.name}: the project file is right", markup=False)
 
 
-def schema(json: Json = False) -> None:  # noqa: ARG001 - it is JSON either way
+def schema(directory: Folder = HERE, json: Json = False) -> None:  # noqa: ARG001 - the same anywhere, and JSON anyway
     """Print the JSON Schema of the project file, for editors and programs."""
     from tahona.cli.terminal import print_json
     from tahona.project.reference import json_schema

@@ -40,7 +40,7 @@ class SourceContract:
         raise NotImplementedError("override the fixture `changed`")
 
     def test_it_fits_the_port(self, source: Source) -> None:
-        """It has the two methods of a source."""
+        """It has the three methods of a source."""
         assert isinstance(source, Source)
 
     def test_the_version_is_a_short_text(self, source: Source) -> None:
@@ -73,6 +73,20 @@ class SourceContract:
         columns = list(frame.columns)
         del frame[columns[0]]
         assert list(source.fetch().frame.columns) == columns
+
+    @pytest.mark.parametrize("rows", [1, 7, 1_000_000])
+    def test_the_pieces_together_are_the_table(self, source: Source, rows: int) -> None:
+        """Read in pieces of any size it is the same table: rows, row numbers, columns and types."""
+        import pandas as pd
+
+        whole = source.fetch().frame.head(500)
+        pieces = []
+        for piece in source.batches(rows):
+            assert 0 < len(piece) <= rows
+            pieces.append(piece)
+            if sum(map(len, pieces)) >= len(whole):
+                break
+        pd.testing.assert_frame_equal(pd.concat(pieces).head(500), whole)
 
     def test_there_are_rows_numbered_from_zero(self, source: Source) -> None:
         """An empty table is an error of the source, never a result."""
