@@ -51,9 +51,9 @@ bench: setup  ## print the figures of benchmarks/README.md
 
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --quiet --extra xgboost --group dev --group docs --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/dev.txt
+	    --generate-hashes --no-header --no-annotate -o requirements/dev.txt
 	uv pip compile pyproject.toml --quiet --extra xgboost --group test --resolution lowest-direct --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/lowest.txt
+	    --generate-hashes --no-header --no-annotate -o requirements/lowest.txt
 
 clean:  ## remove what was built, keep .venv
 	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ADDRESS = re.compile(r"https?://\S+\.(?:whl|tar\.gz|tgz)\b|--index-url|--find-links")
+ADDRESS = re.compile(r"https?://\S+\.(?:whl|tar\.gz|tgz)\b|--(?:extra-)?index.url|--find.links")
 HOME = re.compile(r"(?<![\w.])/(?:root|home/\w+|Users/\w+)/")
 
 

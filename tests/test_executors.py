@@ -101,4 +101,7 @@ def assert_gone(workers: set[int]) -> None:
 
 
 def test_closing_before_any_work_is_harmless():
-    ProcessExecutor(2).close()
+    executor = ProcessExecutor(2)
+    executor.close()
+    assert list(executor.map(abs, [-1, -2])) == [1, 2]
+    executor.close()

@@ -74,7 +74,9 @@ def test_the_generator_has_the_very_columns_and_types_of_the_public_table(invent
 
 
 def test_with_nothing_dropped_the_run_stops_and_names_the_leak(invented: Path, tahona: Command) -> None:
-    check_stops(tahona("run", "-C", invented, "--json", "--set", "data.drop=[]"))
+    answer = tahona("run", "-C", invented, "--json", "--set", "data.drop=[]")
+    assert answer.code == 3
+    check_stops(answer)
 
 
 def test_later_bookings_are_judged_and_a_booking_is_predicted(invented: Path, tahona: Command) -> None:
@@ -102,7 +104,9 @@ def test_a_random_split_is_told_what_it_hides(invented: Path, tahona: Command) -
 
 @pytest.mark.real
 def test_the_real_hotel_with_nothing_dropped_stops(real: Path, tahona: Command) -> None:
-    check_stops(tahona("run", "-C", real, "--json", "--set", "data.drop=[]", "--set", "data.clean=[]", *AT_RANDOM))
+    answer = tahona("run", "-C", real, "--json", "--set", "data.drop=[]", "--set", "data.clean=[]", *AT_RANDOM)
+    assert answer.code == 3
+    check_stops(answer)
 
 
 @pytest.mark.real
