@@ -33,14 +33,14 @@ def read_times(values: Cells | pd.Series[Any], name: str, form: str = "") -> NDA
     Accepts date and time objects of Python, numpy and pandas, ISO 8601 text, and text in the strptime format ``form``.
     Raises DataError with column and row otherwise.
     """
-    if is_series(values) and str(values.dtype).startswith(
-        "datetime64"
-    ):  # not Arrow's type, which has an API of its own
+    if is_series(values) and str(values.dtype).startswith("datetime64"):  # not Arrow's type, which has its own API
         series = values.dt.tz_convert(None) if values.dt.tz is not None else values
         stamps = series.to_numpy().astype("datetime64[us]").view(np.int64)
     else:
         cells = list(values.to_numpy(dtype=object)) if is_series(values) else values
         stamps = np.array(each(cells, _reader(form), name), dtype=np.int64)
+        if is_series(values):  # some versions give the epoch for a null of Arrow's
+            stamps[values.isna().to_numpy(dtype=bool)] = _NULL
     return np.where(stamps == _NULL, np.nan, stamps / 1e6)
 
 
