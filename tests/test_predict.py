@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -144,18 +145,31 @@ def test_an_unknown_output_or_version_is_refused(here, trained, raw, tmp_path):
     assert (answer.code, answer.document["error"]["where"]) == (2, "--id")
 
 
-def test_killed_midway_it_leaves_no_output(trained, raw, tmp_path):
-    big = pd.concat([raw] * 1500, ignore_index=True)
-    big.to_csv(tmp_path / "big.csv", index=False)
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="files without a name are looked for in /proc")
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM], ids=lambda by: by.name)
+def test_killed_midway_it_leaves_nothing_and_an_older_output_as_it_was(trained, raw, tmp_path, by):
+    pd.concat([raw] * 1000, ignore_index=True).to_csv(tmp_path / "big.csv", index=False)
+    (tmp_path / "out.csv").write_text("older", "utf-8")
     command = Path(sys.executable).with_name("tahona")
     child = subprocess.Popen([command, "predict", tmp_path / "big.csv", "-o", tmp_path / "out.csv", "-C", trained])
-    fresh = tmp_path / ".out.csv.new"
     deadline = time.monotonic() + 60
-    while not (fresh.exists() and fresh.stat().st_size > 100_000) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert not (tmp_path / "out.csv").exists()
+    while _written(child.pid, tmp_path) < 100_000 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    child.send_signal(by)
+    assert child.wait() == -by
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big.csv", "out.csv"]
+    assert (tmp_path / "out.csv").read_text("utf-8") == "older"
+
+
+def _written(pid: int, folder: Path) -> int:
+    """Return how many bytes the process holds in a nameless file of the folder."""
+    sizes = [0]
+    with suppress(OSError):
+        for handle in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if str(handle.readlink()).startswith(str(folder)) and handle.stat().st_nlink == 0:
+                    sizes.append(handle.stat().st_size)
+    return max(sizes)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from tahona.project.model import Project
 
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
+    from tahona.core.findings import Finding
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "sources": {
@@ -65,19 +66,26 @@ def open_source(project: Project) -> Source:
     return cast("Source", opener(source, project.data, project.root, project.root / ".tahona" / "cache"))
 
 
-def open_table(project: Project, file: Path, bundle: Bundle, row_id: str | None = None) -> Source:
+def open_table(
+    project: Project,
+    file: Path,
+    bundle: Bundle,
+    row_id: str | None = None,
+    tell: Callable[[Finding], None] = lambda _: None,
+) -> Source:
     """Open a file of raw rows for a bundle, inside the project or not: its columns are read as training read them.
 
-    A column ``row_id`` is read besides, as it stands.
+    Separator, decimal mark, encoding, nulls and sheet hold that the project declares. A column ``row_id`` is read
+    besides, as it stands. ``tell`` hears how the file was read.
     """
-    from tahona.bundle.predict import column_forms
+    from tahona.bundle.raw import column_forms
     from tahona.sources.file import FileSource
 
     data = project.data.model_copy(update={"sha256": None, "types": {}, "formats": {}})
     forms = column_forms(bundle)
     if row_id is not None:
         forms.setdefault(row_id, "text")
-    return FileSource(file, data, where=file.name, forms=forms)
+    return FileSource(file, data, where=file.name, forms=forms, tell=tell)
 
 
 def open_store(project: Project) -> Store:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tahona.bundle.raw import conform
 from tahona.core.decision import decide
 from tahona.errors import DataError
 from tahona.learn.columns import Columns, to_columns
@@ -17,23 +20,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tahona.bundle.bundle import Bundle
-    from tahona.core.schema import Column, Form
 
 DROPPED = "dropped by a cleaning function"
 
 
-def predict_frame(bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]]) -> pd.DataFrame:
+def predict_frame(
+    bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]], *, first: int = 0
+) -> pd.DataFrame:
     """Return one row per raw row, in order: `label`, `probability_<class>`, `version`, `warnings`.
 
     A row that a cleaning function drops has no label and says so in its warnings. Raises DataError when a needed column
-    is missing or a cell has the wrong type.
+    is missing or a cell has the wrong type; ``first`` is how many rows of the caller's table stand before these, so
+    that the message names the row's place in it.
     """
-    import pandas as pd
-
     count = len(rows)
     if count == 0:
         raise DataError("there are no rows to predict", fix="send at least one row")
-    kept, columns = raw_columns(bundle, rows)
+    kept, columns = raw_columns(bundle, rows, first)
+    if not kept.size:
+        return _answers(bundle, np.full(count, None), np.full((count, len(bundle.schema.labels)), np.nan), DROPPED)
     proba, codes = score(bundle, columns)
     labels: NDArray[Any] = np.full(count, None, dtype=object)
     labels[kept] = np.asarray(bundle.schema.labels, dtype=object)[codes]
@@ -41,74 +46,55 @@ def predict_frame(bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, obj
     warnings[kept] = row_warnings(bundle, columns)
     full = np.full((count, proba.shape[1]), np.nan)
     full[kept] = proba
-    result: dict[str, Any] = {"label": labels}
-    result |= {f"probability_{label}": full[:, code] for code, label in enumerate(bundle.schema.labels)}
-    return pd.DataFrame(result | {"version": bundle.version, "warnings": warnings})
+    return _answers(bundle, labels, full, warnings)
+
+
+def _answers(
+    bundle: Bundle, labels: NDArray[Any], proba: NDArray[np.float64], warnings: NDArray[Any] | str
+) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = {f"probability_{label}": proba[:, code] for code, label in enumerate(bundle.schema.labels)}
+    return pd.DataFrame({"label": labels, **columns, "version": bundle.version, "warnings": warnings})
 
 
 def raw_columns(
-    bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]]
+    bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]], first: int = 0
 ) -> tuple[NDArray[np.int64], Columns]:
     """Clean raw rows and read the schema's columns; return which rows were kept, and their columns."""
+    everything = np.arange(len(rows))
     if not bundle.cleaning.functions:
-        return np.arange(len(rows)), to_columns(rows, bundle.schema)
+        with _placed(everything, first):
+            return everything, to_columns(rows, bundle.schema)
     if bundle.clean is None:
         raise DataError(
             f"this bundle was trained behind cleaning functions ({', '.join(bundle.cleaning.functions)})",
             fix="load it through its project: tahona.load_bundle('NAME@champion', project='DIR')",
         )
-    frame = conform(rows, bundle.cleaning.raw_types)
+    with _placed(everything, first):
+        frame = conform(rows, bundle.cleaning.raw_types)
     cleaned = bundle.clean(frame)
     if not cleaned.index.isin(frame.index).all() or cleaned.index.has_duplicates:
         raise DataError(
             "the cleaning functions gave rows that were not asked for",
             fix="a cleaning function may change or drop rows; it must keep the index of those it returns",
         )
-    return cleaned.index.to_numpy(dtype=np.int64), to_columns(cleaned, bundle.schema)
+    kept = cleaned.index.to_numpy(dtype=np.int64)
+    with _placed(kept, first):
+        return kept, to_columns(cleaned, bundle.schema)
 
 
-def column_forms(bundle: Bundle) -> dict[str, Form]:
-    """Say which columns of a text file a raw row needs, and how their cells are read: as training read them."""
-    raw = bundle.cleaning.raw_types
-    if bundle.cleaning.functions:
-        return {name: _form_of_type(kind) for name, kind in raw.items()}
-    return {column.name: _form_of_column(column, raw.get(column.name, "str")) for column in bundle.schema.columns}
-
-
-def _form_of_type(dtype: str) -> Form:
-    """Return the form of a raw column that the user's functions will read."""
-    if dtype.lower().startswith(("int", "uint")):
-        return "whole"
-    if dtype.lower().startswith("float"):
-        return "real"
-    return "boolean" if dtype.startswith("bool") else "text"
-
-
-def _form_of_column(column: Column, dtype: str) -> Form:
-    """Return the form of a feature column; a category that training read as numbers is a code, `9` and `9.0` alike."""
-    if column.kind == "numeric":
-        return "real"
-    return "code" if column.kind == "category" and _form_of_type(dtype) != "text" else "text"
-
-
-def conform(rows: pd.DataFrame | Sequence[Mapping[str, object]], types: Mapping[str, str]) -> pd.DataFrame:
-    """Return the raw columns with the types that the training table had, whatever the caller's library made of them."""
-    import pandas as pd
-
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    missing = [name for name in types if name not in frame.columns]
-    if missing:
-        raise DataError(f"missing column(s): {', '.join(missing[:20])}", fix="send every column of the training table")
-    frame = frame.loc[:, list(types)].reset_index(drop=True)
-    for name, kind in types.items():
-        if str(frame[name].dtype) == kind:
-            continue
-        wanted = "Int64" if kind == "int64" and frame[name].isna().any() else kind
-        try:
-            frame[name] = frame[name].astype(wanted)  # type: ignore[call-overload]
-        except (TypeError, ValueError) as error:
-            raise DataError(f"the cells are not {kind}", where=f"column '{name}'") from error
-    return frame
+@contextmanager
+def _placed(kept: NDArray[np.int64], first: int) -> Iterator[None]:
+    """Turn the row that an error names (1 is the first of those read) into its place in the caller's table."""
+    try:
+        yield
+    except DataError as error:
+        named = re.search(r"\brow (\d+)$", error.where)
+        if named is None:
+            raise
+        row = first + int(kept[int(named[1]) - 1]) + 1
+        raise DataError(error.what, where=f"{error.where[: named.start()]}row {row:,}", fix=error.fix) from None
 
 
 def score(bundle: Bundle, columns: Columns) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

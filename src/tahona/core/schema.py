@@ -9,10 +9,9 @@ from typing import Any, Literal, get_args
 Kind = Literal["numeric", "category", "text", "datetime", "id"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-Form = Literal["text", "code", "real", "numeral", "whole", "boolean"]
+Form = Literal["text", "code", "real", "whole", "boolean"]
 """How a raw cell is read when its column is known already: as it stands; as the canonical text of the number or
-truth value that it is, else as it stands; as a number; as a number though it may be text; as a whole number; as
-true/false."""
+truth value that it is, else as it stands; as a number; as a whole number; as true/false."""
 
 ROW = "_row"
 """Name of the column that carries a row's place in the raw table, from `clean` to the predictions."""

@@ -37,7 +37,7 @@ _PIECE_CHARACTERS = 32_000_000
 _HEAD_ROWS = 10_000
 _HEAD_CHARACTERS = 4_000_000
 """How much is looked at for the decimal mark."""
-_NUMERIC = {"real", "numeral", "whole", "code"}
+_NUMERIC = {"real", "whole", "code"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,17 @@ class FileSource:
             raise DataError("this is not a regular file", where=self._where, fix="Name a file.")
         raise DataError("the file does not exist", where=self._where, fix=self._hint())
 
+    @property
+    def _named(self) -> str:
+        """Where the user named the file."""
+        return "`source` in [data]" if self._forms is None else "the path"
+
     def _hint(self) -> str:
         folder = self._file.parent
         if not folder.is_dir():
-            return "Its folder does not exist either: check `source` in [data]."
+            return f"Its folder does not exist either: check {self._named}."
         close = get_close_matches(self._file.name, sorted(entry.name for entry in folder.iterdir()), n=1)
-        return f"Did you mean `{close[0]}`?" if close else "Check `source` in [data]."
+        return f"Did you mean `{close[0]}`?" if close else f"Check {self._named}."
 
 
 def open_source(source: str, data: DataPart, root: Path, cache: Path) -> FileSource:  # noqa: ARG001  (one signature for all)

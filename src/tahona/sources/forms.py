@@ -1,6 +1,6 @@
 """Text cells of a column whose form is known already: read cell by cell, so that a piece reads as the whole file does.
 
-The type of the result depends on the form alone, never on the cells: ``real`` and ``numeral`` give float64, ``whole``
+The type of the result depends on the form alone, never on the cells: ``real`` gives float64, ``whole``
 Int64, ``boolean`` pandas' boolean, ``text`` and ``code`` str.
 """
 

@@ -152,9 +152,9 @@ def _frame(
         if given not in wanted:
             continue
         name, cells = wanted[given], pa.chunked_array([part])
-        if forms.get(name) in {"code", "numeral"} and is_text(plain_type(part.type)):
+        if forms.get(name) == "code" and is_text(plain_type(part.type)):
             texts = pc.cast(cells, pa.large_string())
-            values[name] = read_form(name, texts, forms[name], ".", place)
+            values[name] = read_form(name, texts, "code", ".", place)
             continue
         column, _ = typed_column(name, cells, reading, place)
         if given in nullable and str(column.dtype) in {"int64", "bool"}:
