@@ -64,16 +64,19 @@ def stream_csv(stream: TextStream, reading: Reading, rows: int, tell: Tell) -> I
         raise DataError("the file is empty", where=reading.where, fix="Give a file with a header and rows.")
     names, findings = normalise_headers(header, where=reading.where, limits=reading.limits)
     wanted = {index: name for index, name in enumerate(names) if reading.wants(name)}
-    pieces = _pieces(_full(records, header, separator, stream, reading, tell), rows, stream)
+    late: list[Finding] = []
+    pieces = _pieces(_full(records, header, separator, stream, reading, late.append), rows, stream)
     head = _head(pieces, rows)
     if not head:
         raise DataError("the table has a header and 0 rows", where=reading.where, fix="Add rows below the header.")
     decimal, unclear = _decimal(head, wanted, reading)
     for finding in (described(stream.encoding, separator, decimal), *findings, *unclear):
         tell(finding)
-    for piece in chain(head, pieces):
+    for piece in chain(_drained(head), pieces):
         index = pd.RangeIndex(piece.start, piece.start + len(piece.rows))
         yield pd.DataFrame(_columns(piece, wanted, decimal, reading), index=index, copy=False)
+    for finding in late:
+        tell(finding)
 
 
 def _full(
@@ -121,6 +124,11 @@ def _head(pieces: Iterator[_Piece], rows: int) -> list[_Piece]:
         head.append(piece)
         characters += sum(len(cell) for row in piece.rows for cell in row)
     return head
+
+
+def _drained(head: list[_Piece]) -> Iterator[_Piece]:
+    while head:
+        yield head.pop(0)
 
 
 def _decimal(head: list[_Piece], wanted: dict[int, str], reading: Reading) -> tuple[Decimal, tuple[Finding, ...]]:
