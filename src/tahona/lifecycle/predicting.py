@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.ports import Source
 
-PIECE = 20_000
+PIECE = 10_000
 """Rows that are in memory at a time."""
 
 
