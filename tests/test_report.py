@@ -409,3 +409,12 @@ def test_a_painted_figure_stands_in_where_no_drawn_one_exists(tmp_path: Path) ->
     (folder / "roc_curve_x_.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     page, *_ = written(cancer(figures=folder), tmp_path)
     assert [str(attrs["src"]) for tag, attrs in page.tags if tag == "img"] == ["data:image/png;base64,iVBORw0KGgo="]
+
+
+def test_a_mixture_costs_what_its_members_cost_and_nothing_twice(tmp_path):
+    facts = abstracts()
+    families = [row for row in facts.leaderboard["rows"] if row["model"] != "ensemble"]
+    assert len(families) < len(facts.leaderboard["rows"])
+    total = Language("en").seconds(sum(row["cpu_seconds"] for row in families))
+    write_report(facts, tmp_path)
+    assert f"The whole search took {total}" in (tmp_path / "report.md").read_text("utf-8")

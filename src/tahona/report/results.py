@@ -113,7 +113,8 @@ def leaderboard_section(facts: ReportFacts, say: Language) -> Section:
     pairs = tuple(Pair(say.family(name), text, code=True) for name, text in settings if text)
     if pairs:
         blocks.extend((Text(say("board.params")), Pairs(pairs)))
-    cpu = sum(row.get("cpu_seconds") or 0.0 for row in board["rows"])
+    # what a mixture cost is what its members cost, and they have rows of their own
+    cpu = sum(row.get("cpu_seconds") or 0.0 for row in board["rows"] if row["model"] != "ensemble")
     trials = sum(row.get("trials") or 0 for row in board["rows"])
     blocks.append(Text(say("board.total", cpu=say.seconds(cpu), trials=say.count(trials))))
     return Section("leaderboard", say("board"), tuple(blocks))
