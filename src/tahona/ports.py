@@ -7,6 +7,7 @@ of its port in `tahona.testing`; a third party's may too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -80,14 +81,25 @@ class Ledger(Protocol):
         """Return who moved which alias why, the oldest first. Nothing is ever removed from it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What stands in place of an item's result when its worker ended, and ended again when it ran the item alone."""
+
+    reason: str = "the worker process ended, perhaps out of memory"
+
+
 @runtime_checkable
 class Executor(Protocol):
     """Where trials run."""
 
     workers: int
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Apply the function to every item; results come in the order of the items."""
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | Lost]:
+        """Apply the function to every item; results come in the order of the items.
+
+        An exception of the function goes through. Items whose worker ended are run again; one that ends its worker
+        each time is `Lost`.
+        """
 
     def close(self) -> None:
         """End the workers, if any are left. The next `map` would start new ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tahona.core.metrics import METRICS
-from tahona.errors import InputError
+from tahona.errors import InputError, SetupError
 from tahona.learn.families import FAMILIES, Family
 from tahona.learn.families.family import Codes, Scores
 from tahona.learn.folds import Encoded, Fold, TrainingRows, fold_digest
-from tahona.learn.journal import Journal
+from tahona.learn.journal import FoldNote, Journal
 from tahona.learn.model import FittedModel, fit_estimator, sample_rows
 from tahona.learn.space import Study, check_space, grid, is_grid
 from tahona.learn.trial import FoldOutcome, FoldTask, run_fold
+from tahona.ports import Lost
 
 if TYPE_CHECKING:
     from tahona.core.schema import Schema
@@ -205,8 +206,8 @@ class _Search:
         trials = []
         for place, params in enumerate(points):
             number = first + place
-            for _ in (pair for pair in missing if pair[0] == place):
-                outcome = next(outcomes)
+            for _, fold in (pair for pair in missing if pair[0] == place):
+                outcome = self.outcome(number, fold, next(outcomes))
                 self.journal.add(outcome.note)
                 self.in_trials += outcome.note.cpu_seconds if outcome.process == os.getpid() else 0.0
                 fresh.setdefault(number, []).append(outcome)
@@ -215,6 +216,13 @@ class _Search:
             trials.append(trial)
             self.progress("trial", self.event(trial, of))
         return trials
+
+    @staticmethod
+    def outcome(number: int, fold: int, found: FoldOutcome | Lost) -> FoldOutcome:
+        """Return what a worker gave; a fold whose worker ended each time is one that failed."""
+        if not isinstance(found, Lost):
+            return found
+        return FoldOutcome(FoldNote(number, fold, None, 0.0, found.reason), process=0)
 
     def event(self, trial: Trial, of: int) -> dict[str, Any]:
         return {
@@ -293,7 +301,7 @@ class _Search:
     def out_of_fold(self, best: Trial) -> tuple[Scores, Codes]:
         """Return the best trial's scores and decisions for every training row that a fold judges."""
         if self.held is not None and self.held[0] == best.number:
-            outcomes: Iterator[FoldOutcome] | list[FoldOutcome] = self.held[1]
+            outcomes: Iterable[FoldOutcome | Lost] = self.held[1]
         else:
             folds = range(len(self.rows.folds))
             outcomes = self.executor.map(run_fold, (self.task(best.number, best.params, fold) for fold in folds))
@@ -301,6 +309,12 @@ class _Search:
         oof = np.full(len(self.y) if flat else (len(self.y), self.classes), np.nan)
         decided = np.full(len(self.y), -1, dtype=np.int64)
         for outcome, (_, judge) in zip(outcomes, self.rows.folds, strict=True):
+            if isinstance(outcome, Lost):
+                raise SetupError(
+                    f"The best trial of {self.family.name} succeeded once and failed now: {outcome.reason}.",
+                    where="run.executor",
+                    fix="Take fewer [run] workers, or a machine with more memory, and run again.",
+                )
             assert outcome.scores is not None
             assert outcome.decided is not None
             oof[judge] = outcome.scores

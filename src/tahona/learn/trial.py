@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tahona.core.metrics import METRICS, compute
+from tahona.errors import TahonaError
 from tahona.learn.families import FAMILIES, Family
 from tahona.learn.families.family import Codes, Matrix, Scores, Setting
 from tahona.learn.journal import FoldNote
@@ -54,7 +55,7 @@ class FoldOutcome:
 
 
 def run_fold(task: FoldTask) -> FoldOutcome:
-    """Run one trial on one fold. A ValueError of the library is an outcome, every other exception goes through."""
+    """Run one trial on one fold. What the library raises is an outcome, a lack of memory too; our bugs go through."""
     family = FAMILIES[task.family]
     _import_library(task.family)
     started = time.process_time()
@@ -65,7 +66,9 @@ def run_fold(task: FoldTask) -> FoldOutcome:
                 family, task.params, task.fit, task.y_fit, seed=task.seed, categorical=task.categorical
             )
             scores, decided = ask(family, estimator, task.judge, seen, task.classes)
-        except ValueError as error:
+        except Exception as error:
+            if not _is_outcome(error):
+                raise
             spent = time.process_time() - started
             return FoldOutcome(FoldNote(task.number, task.fold, None, spent, _reason(error)), os.getpid())
     value = _judge(task, family, scores, decided)
@@ -82,8 +85,21 @@ def _import_library(family: str) -> None:
         pass
 
 
-def _reason(error: ValueError) -> str:
+def _is_outcome(error: Exception) -> bool:
+    """Tell whether the estimator gave up: by a ValueError, for lack of memory, or by code that is not Tahona's."""
+    if isinstance(error, ValueError | MemoryError):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return not isinstance(error, TahonaError) and raised_in.partition(".")[0] != "tahona"
+
+
+def _reason(error: Exception) -> str:
     """Name the error. Only what a library says of a parameter is repeated: other texts may hold cells of the table."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
     name = type(error).__name__
     return f"{name}: {error}" if name == "InvalidParameterError" else name
 

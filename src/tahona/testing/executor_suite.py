@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tahona.errors import DataError
-from tahona.ports import Executor
+from tahona.ports import Executor, Lost
 
 
 def squared(number: int) -> int:
@@ -77,6 +77,7 @@ class ExecutorContract:
     def test_large_arrays_arrive_whole(self, executor: Executor) -> None:
         array = np.arange(400_000, dtype=np.float64)
         (result,) = executor.map(doubled, [array])
+        assert not isinstance(result, Lost)
         assert np.array_equal(result, 2 * array)
 
     def test_the_number_of_workers_changes_no_result(self) -> None:
