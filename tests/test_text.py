@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tahona.learn.columns import infer_schema, to_columns, to_labels
+from tahona.learn.encoding import fit_encoding
+from tahona.learn.families import FAMILIES
+from tahona.learn.model import ask, fit_estimator
 from tahona.learn.stop_words import STOP_WORDS
 from tahona.learn.text import Text, detect_language, fit_text, normalise, stop_words, tokens
 
@@ -123,3 +127,23 @@ def test_weights_are_those_of_scikit_learn_on_real_abstracts():
     for place, row in enumerate(alone):
         assert row.data.tobytes() == ours[place].data.tobytes()
         assert row.indices.tolist() == ours[place].indices.tolist()
+
+
+def test_boosted_trees_beside_text_tell_every_level_of_a_category_apart():
+    frame = pd.DataFrame(
+        {
+            "ward": [f"w{number % 90:02d}" for number in range(900)],
+            "note": [f"{SPANISH[number % 4]} {number % 7}" for number in range(900)],
+            "sick": [int(number % 90 >= 45) for number in range(900)],
+        }
+    )
+    schema, _ = infer_schema(frame, target="sick", types={"ward": "category", "note": "text"})
+    columns, y = to_columns(frame, schema), to_labels(frame["sick"], schema)
+    family = FAMILIES["hist_gradient_boosting"]
+    encoding = fit_encoding(columns, schema, family.wants)
+    matrix = encoding.apply(columns)
+    estimator, seen = fit_estimator(family, {"max_iter": 20}, matrix, y, seed=1, categorical=encoding.categorical)
+    assert estimator.max_bins == 90
+    assert (ask(family, estimator, matrix, seen, 2)[1] == y).all()
+    plain, _ = fit_estimator(family, {"max_iter": 2, "max_bins": 128}, matrix, y, seed=1)
+    assert plain.max_bins == 128

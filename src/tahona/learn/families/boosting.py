@@ -27,6 +27,9 @@ from tahona.learn.families.family import (
 from tahona.project.model import FloatRange, IntRange
 
 _MOST_CELLS = 50_000_000
+_TEXT_BINS = 64
+"""Bins of a column beside text, whose thousands of columns are mostly zero: 255 take 1.7 times the CPU and judge no
+better (measured on the medical abstracts)."""
 
 
 def _dense(matrix: Matrix) -> Matrix:
@@ -50,8 +53,16 @@ def _make_histograms(params: Mapping[str, Any], setting: Setting) -> Estimator:
         random_state=setting.seed,
         categorical_features=list(setting.categorical) or None,
         early_stopping=False,
-        **params,
+        **({"max_bins": _TEXT_BINS} if setting.sparse else {}) | dict(params),
     )
+
+
+def _fit_histograms(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> None:
+    """Fit, with at least one bin for every level of a category."""
+    if setting.sparse:
+        levels = max((int(np.nanmax(matrix[:, place], initial=0.0)) + 1 for place in setting.categorical), default=0)
+        estimator.set_params(max_bins=max(estimator.max_bins, levels))
+    estimator.fit(matrix, codes)
 
 
 def _histogram_scores(estimator: Estimator, matrix: Matrix) -> Scores:
@@ -153,6 +164,7 @@ FAMILIES = (
         cost=20.0,
         make=_make_histograms,
         scores=_histogram_scores,
+        fit=_fit_histograms,
         space={
             "max_iter": IntRange(int=(50, 400), step=10),
             "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
