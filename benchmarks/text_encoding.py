@@ -34,7 +34,7 @@ from tahona.learn.search import search_family
 from tahona.learn.split import split_rows
 from tahona.learn.stop_words import STOP_WORDS
 from tahona.learn.threads import one_thread
-from tahona.learn.trial import FoldTask, run_fold
+from tahona.learn.trial import FoldData, FoldTask, run_fold
 from tahona.project.model import SplitPart
 
 SHIPPED = Path(__file__).resolve().parents[2] / "shared" / "data" / "medical_abstracts.csv"
@@ -99,11 +99,7 @@ def main() -> None:
                     number=number,
                     fold=fold,
                     params={parameter: value} | fixed,
-                    fit=matrix,
-                    y_fit=codes[fit],
-                    judge=judged,
-                    y_judge=codes[judge],
-                    categorical=(),
+                    data=FoldData(matrix, codes[fit], judged, codes[judge], categorical=()),
                     classes=len(schema.labels),
                     seed=1,
                     metric=METRIC,

@@ -138,11 +138,19 @@ ROWS: list[tuple[str, int | None, str, str]] = [
         "data.types.a: must be one of 'numeric', 'category'",
         "Did you mean 'category'?",
     ),
+    (B + '[run]\nexecutor = "dask"\n', 7, "run.executor: dask needs the cluster's address", "tcp://HOST:8786"),
     (
-        B + '[run]\nexecutor = "proceses"\n',
+        B + '[run]\naddress = "tcp://127.0.0.1:8786"\n',
         7,
-        "run.executor: must be one of 'inline', 'processes'",
-        "Did you mean 'processes'?",
+        'run.address: has no effect with executor = "inline"',
+        'executor = "dask"',
+    ),
+    (B + '[run]\nexecutor = "dask"\naddress = "localhost"\n', 8, "run.address: is not of the right form", ""),
+    (
+        B + '[run]\nexecutor = "dask"\naddress = "tcp://a:1"\nsecurity = "a.toml"\n',
+        9,
+        "run.security: stands beside an address that is not tls://",
+        "tls://",
     ),
     (
         B + '[train]\nmodels = [\n  "tree",\n  "lightgmb",\n]\n',

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 @runtime_checkable
@@ -94,6 +95,13 @@ class Executor(Protocol):
 
     workers: int
 
+    def share(self, key: str, make: Callable[[], Value]) -> Value:
+        """Return what stands in an item for the value that ``make`` gives; in the worker it arrives as the value.
+
+        Workers with a memory of their own are sent it once per key, and ``make`` is called only then. Equal keys mean
+        equal values; nothing but an item may use what is returned.
+        """
+
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | Lost]:
         """Apply the function to every item; results come in the order of the items.
 
@@ -102,7 +110,7 @@ class Executor(Protocol):
         """
 
     def close(self) -> None:
-        """End the workers, if any are left. The next `map` would start new ones."""
+        """End the workers that are ours, and forget what was shared. The next `map` would start anew."""
 
 
 @runtime_checkable

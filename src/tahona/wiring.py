@@ -35,6 +35,7 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "executors": {
         "inline": "tahona.executors.inline:open_executor",
         "processes": "tahona.executors.processes:open_executor",
+        "dask": "tahona.executors.dask:open_executor",
     },
     "orchestrators": {"local": "tahona.orchestrators.local:LocalOrchestrator"},
 }
@@ -102,7 +103,8 @@ def open_ledger(project: Project) -> Ledger:
 
 def open_executor(project: Project) -> Executor:
     """Open the executor with its workers."""
-    return cast("Executor", adapter("executors", project.run.executor, where="run.executor")(project.run.workers))
+    opener = adapter("executors", project.run.executor, where=project.place("run", "executor"))
+    return cast("Executor", opener(project.run, project.root))
 
 
 def scheme(place: str) -> str:
@@ -115,10 +117,11 @@ def adapter(port: str, name: str, *, where: str = "") -> Callable[..., Any]:
     """Import the function that opens this adapter; look at entry points for names that are not ours."""
     target = ADAPTERS[port].get(name) or _entry_point(port, name)
     if target is None:
+        guess, known = did_you_mean(name, ADAPTERS[port]), ", ".join(sorted(ADAPTERS[port]))
         raise InputError(
-            f"there is no {port.removesuffix('s')} called '{name}'{did_you_mean(name, ADAPTERS[port])}",
+            f"there is no {port.removesuffix('s')} called '{name}'",
             where=where,
-            fix=f"one of {', '.join(sorted(ADAPTERS[port]))}",
+            fix=f"{guess} There are {known}" if guess else f"one of {known}",
         )
     module, _, function = target.partition(":")
     try:

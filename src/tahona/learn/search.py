@@ -22,7 +22,7 @@ from tahona.learn.folds import Encoded, Fold, TrainingRows, fold_digest
 from tahona.learn.journal import FoldNote, Journal
 from tahona.learn.model import FittedModel, fit_estimator, sample_rows
 from tahona.learn.space import Study, check_space, grid, is_grid
-from tahona.learn.trial import FoldOutcome, FoldTask, run_fold
+from tahona.learn.trial import FoldData, FoldOutcome, FoldTask, run_fold
 from tahona.ports import Lost
 
 if TYPE_CHECKING:
@@ -239,6 +239,19 @@ class _Search:
         return encode(self.family.wants, fold)
 
     def task(self, number: int, params: Mapping[str, Any], fold: int) -> FoldTask:
+        return FoldTask(
+            family=self.family.name,
+            number=number,
+            fold=fold,
+            params=params,
+            data=self.executor.share(self.data_key(fold), lambda: self.data(fold)),
+            classes=self.classes,
+            seed=self.seed,
+            metric=self.metric,
+            cost=self.cost,
+        )
+
+    def data(self, fold: int) -> FoldData:
         encoded = self.encoded(fold)
         fit, judge = self.rows.folds[fold]
         matrix, y_fit = encoded.fit, self.y[fit]
@@ -246,21 +259,14 @@ class _Search:
         if sample is not None:
             matrix, y_fit = matrix[sample], y_fit[sample]
         assert encoded.judge is not None
-        return FoldTask(
-            family=self.family.name,
-            number=number,
-            fold=fold,
-            params=params,
-            fit=matrix,
-            y_fit=y_fit,
-            judge=encoded.judge,
-            y_judge=self.y[judge],
-            categorical=encoded.encoding.categorical,
-            classes=self.classes,
-            seed=self.seed,
-            metric=self.metric,
-            cost=self.cost,
-        )
+        return FoldData(matrix, y_fit, encoded.judge, self.y[judge], encoded.encoding.categorical)
+
+    def data_key(self, fold: int) -> str:
+        """Name what `data` gives: other families that read the rows in the same way find it under this name."""
+        family = self.family
+        wants = "nothing" if family.blind else family.wants
+        sample = "all" if family.most_rows is None else f"{family.most_rows}.{self.seed}"
+        return f"{self.rows.digest}-{wants}-{sample}-{fold_digest(self.y, *self.rows.folds[fold])}"
 
     def sum_up(self, number: int, params: Mapping[str, Any]) -> Trial:
         notes = [self.journal.notes[number, fold] for fold in range(len(self.rows.folds))]

@@ -26,6 +26,17 @@ _RANKS = ("roc_auc", "pr_auc")
 
 
 @dataclass(frozen=True, slots=True)
+class FoldData:
+    """One fold, encoded: the same for every trial."""
+
+    fit: Matrix
+    y_fit: NDArray[np.int64]
+    judge: Matrix
+    y_judge: NDArray[np.int64]
+    categorical: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FoldTask:
     """Everything a worker needs for one trial on one fold."""
 
@@ -33,11 +44,7 @@ class FoldTask:
     number: int
     fold: int
     params: Mapping[str, Any]
-    fit: Matrix
-    y_fit: NDArray[np.int64]
-    judge: Matrix
-    y_judge: NDArray[np.int64]
-    categorical: tuple[int, ...]
+    data: FoldData
     classes: int
     seed: int
     metric: str
@@ -56,16 +63,16 @@ class FoldOutcome:
 
 def run_fold(task: FoldTask) -> FoldOutcome:
     """Run one trial on one fold. What the library raises is an outcome, a lack of memory too; our bugs go through."""
-    family = FAMILIES[task.family]
+    family, data = FAMILIES[task.family], task.data
     _import_library(task.family)
     started = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             estimator, seen = fit_estimator(
-                family, task.params, task.fit, task.y_fit, seed=task.seed, categorical=task.categorical
+                family, task.params, data.fit, data.y_fit, seed=task.seed, categorical=data.categorical
             )
-            scores, decided = ask(family, estimator, task.judge, seen, task.classes)
+            scores, decided = ask(family, estimator, data.judge, seen, task.classes)
         except Exception as error:
             if not _is_outcome(error):
                 raise
@@ -109,8 +116,8 @@ def _judge(task: FoldTask, family: Family, scores: Scores, decided: Codes) -> fl
     if METRICS[task.metric].needs == "decision":
         proba = None
     elif family.gives == "margin" and task.metric not in _RANKS:
-        proba = _probabilities(scores, task.y_judge, task.classes)
-    values = compute((task.metric,), task.y_judge, proba, decided, cost=task.cost, classes=task.classes)
+        proba = _probabilities(scores, task.data.y_judge, task.classes)
+    values = compute((task.metric,), task.data.y_judge, proba, decided, cost=task.cost, classes=task.classes)
     return values[task.metric]
 
 

@@ -223,10 +223,14 @@ class StoresPart(Part):
 class RunPart(Part):
     """How the steps are run."""
 
-    executor: Literal["inline", "processes"] = "inline"
-    """`inline` or `processes`."""
+    executor: Annotated[str, Field(min_length=1)] = "inline"
+    """`inline`, `processes`, `dask`, or the name of an installed package's executor. No result depends on it."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
-    """Worker processes for trials; the result does not depend on it."""
+    """Worker processes of `processes`; a Dask cluster has its own."""
+    address: Annotated[str, Field(pattern=r"^(tcp|tls)://\S+$")] | None = None
+    """The scheduler of the Dask cluster: `tcp://HOST:PORT`, or `tls://HOST:PORT` with `security`."""
+    security: Annotated[str, Field(min_length=1)] | None = None
+    """TOML file with `tls-ca-file`, `tls-client-cert` and `tls-client-key`; relative paths start at its folder."""
 
 
 class Project(Part):

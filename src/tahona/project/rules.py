@@ -243,6 +243,20 @@ def _grid_size(family: str, space: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
+def executor_keys(project: Project, _: Layers) -> Iterator[Problem]:
+    run = project.run
+    if run.executor == "dask" and run.address is None:
+        yield Problem(("run", "executor"), "dask needs the cluster's address", 'write address = "tcp://HOST:8786"')
+    if run.executor in ("inline", "processes"):
+        for key in ("address", "security"):
+            if getattr(run, key) is not None:
+                yield Problem(
+                    ("run", key), f'has no effect with executor = "{run.executor}"', 'write executor = "dask"'
+                )
+    elif run.security is not None and not (run.address or "tls://").startswith("tls://"):
+        yield Problem(("run", "security"), "stands beside an address that is not tls://", "write tls:// there")
+
+
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (label_is_kept, ("project", "data")),
     (column_spelling, ("project", "data", "split", "audit")),
@@ -255,6 +269,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (search_ranges, ("train",)),
     (known_metrics, ("train", "gate", "decision")),
     (one_decision, ("decision",)),
+    (executor_keys, ("run",)),
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,8 +32,30 @@ def fail_with_value_error(_number: int) -> int:
     raise ValueError("not this one")
 
 
+def first_cell(item: tuple[str, dict[str, np.ndarray]]) -> tuple[str, float]:
+    return item[0], float(item[1]["deep"][0])
+
+
+def die_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_once(item: tuple[int, Path]) -> int:
+    """Die at the number 3 the first time, which a file remembers."""
+    number, memory = item
+    if number == 3 and not memory.exists():
+        memory.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
 class ExecutorContract:
     """Behaviour that trials rely on."""
+
+    own_workers = True
+    """Whether items run in processes beside this one, which may die. An executor that runs them here says False."""
 
     def make(self, workers: int) -> Executor:
         """Return the executor under test with this many workers; `close` is called on it if it has one."""
@@ -79,6 +103,41 @@ class ExecutorContract:
         (result,) = executor.map(doubled, [array])
         assert not isinstance(result, Lost)
         assert np.array_equal(result, 2 * array)
+
+    def test_what_is_shared_arrives_as_itself_at_any_depth(self, executor: Executor) -> None:
+        arrays = [np.full(200_000, float(number)) for number in range(2)]
+        items = [
+            (f"item {place}", {"deep": executor.share(f"array {place % 2}", lambda place=place: arrays[place % 2])})  # type: ignore[misc]
+            for place in range(6)
+        ]
+        assert list(executor.map(first_cell, items)) == [(f"item {place}", place % 2) for place in range(6)]
+
+    def test_what_is_shared_can_be_shared_again_after_closing(self, executor: Executor) -> None:
+        for _ in range(2):
+            item = ("item", {"deep": executor.share("array", lambda: np.ones(200_000))})
+            assert list(executor.map(first_cell, [item])) == [("item", 1.0)]
+            executor.close()
+
+    def test_an_item_that_ends_its_worker_each_time_is_lost_and_no_other(self, executor: Executor) -> None:
+        if not self.own_workers:
+            pytest.skip("a killed worker is this process")
+        results = list(executor.map(die_at_three, range(8)))
+        assert [result for result in results if not isinstance(result, Lost)] == [0, 1, 2, 4, 5, 6, 7]
+        assert isinstance(results[3], Lost)
+        assert "memory" in results[3].reason
+
+    def test_the_items_of_a_worker_that_died_are_run_again(self, executor: Executor, tmp_path: Path) -> None:
+        if not self.own_workers:
+            pytest.skip("a killed worker is this process")
+        items = [(number, tmp_path / "died") for number in range(8)]
+        assert list(executor.map(die_once, items)) == list(range(8))
+        assert (tmp_path / "died").exists()
+
+    def test_a_map_that_is_given_up_leaves_the_executor_usable(self, executor: Executor) -> None:
+        results = iter(executor.map(squared, range(1000)))
+        assert next(results) == 0
+        del results
+        assert list(executor.map(squared, [5])) == [25]
 
     def test_the_number_of_workers_changes_no_result(self) -> None:
         results = []
