@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo test lowest lint format docs bench lock clean
+.PHONY: help setup demo test lowest lint format docs bench lock lock-peers clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
@@ -46,14 +46,19 @@ docs: setup  ## build the documentation into site/
 	$(BIN)/python scripts/write_reference.py
 	$(BIN)/mkdocs build --quiet --strict
 
-bench: setup  ## print the figures of benchmarks/README.md
+bench: setup  ## print the figures of benchmarks/README.md (hours when the peers have not been measured yet)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/peers.py
 
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --quiet --extra text-es --extra xgboost --group dev --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements/dev.txt
 	uv pip compile pyproject.toml --quiet --extra text-es --extra xgboost --group test --resolution lowest-direct --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements/lowest.txt
+
+lock-peers: setup  # resolve the pins of benchmarks/peers anew (needs uv)
+	cd benchmarks/peers/requirements && for peer in *.in; do \
+	    uv pip compile $$peer --quiet --python-version 3.11 --no-header --no-annotate -o $${peer%.in}.txt || exit 1; done
 
 clean:  ## remove what was built, keep .venv
 	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
