@@ -171,8 +171,8 @@ def test_a_journey_through_json_keeps_every_bit(wants):
     again = Encoding.from_dict(json.loads(text))
     assert again == encoding
     assert dense(again.apply(columns)).tobytes() == dense(encoding.apply(columns)).tobytes()
-    with pytest.raises(InputError, match="format 2"):
-        Encoding.from_dict({**encoding.to_dict(), "format": 2})
+    with pytest.raises(InputError, match="format 3"):
+        Encoding.from_dict({**encoding.to_dict(), "format": 3})
 
 
 @pytest.mark.parametrize("wants", WANTS)

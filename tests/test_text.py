@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tahona.errors import SetupError
 from tahona.learn.columns import infer_schema, to_columns, to_labels
 from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
 from tahona.learn.model import ask, fit_estimator
 from tahona.learn.stop_words import STOP_WORDS
-from tahona.learn.text import Text, detect_language, fit_text, normalise, stop_words, tokens
+from tahona.learn.text import Text, detect_language, fit_text, stop_words
+from tahona.learn.words import normalise, tokens
 
 REAL = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
 
@@ -38,15 +43,11 @@ def column(*texts):
 def test_accents_stay_in_one_token_in_every_unicode_form(form):
     text = unicodedata.normalize(form, "DEPRESIÓN del Niño, corazón; pingüino")
     assert tokens(text) == ["depresión", "del", "niño", "corazón", "pingüino"]
-    assert tokens(text, fold=True) == ["depresion", "del", "niño", "corazon", "pinguino"]
 
 
-def test_folding_keeps_the_letter_enye_and_treats_stop_words_alike():
-    assert normalise("Año ESTÁ", fold=True) == "año esta"
+def test_case_goes_in_every_alphabet_and_accents_stay():
+    assert normalise("Año ESTÁ STRASSE Straße") == "año está strasse strasse"
     assert "también" in stop_words("es")
-    assert "tambien" in stop_words("es", fold=True)
-    folded = fit_text(column(*(f"{text} también" for text in SPANISH)), "note", fold=True)
-    assert not {"tambien", "también", "esta", "está"} & set(folded.terms)
 
 
 def test_the_language_is_found_by_its_stop_words():
@@ -106,8 +107,82 @@ def test_a_megabyte_of_text_is_read_in_a_second():
 
 
 def test_the_table_survives_as_plain_data():
-    table = fit_text(column(*SPANISH), "note", fold=True)
-    assert Text.from_dict(table.to_dict()) == table
+    table = fit_text(column(*SPANISH), "note", lemmas="es", leave_out=["Paciente"])
+    assert table.lemmas
+    assert table.stop_words == ("paciente",)
+    assert Text.from_dict(json.loads(json.dumps(table.to_dict()))) == table
+
+
+def test_a_table_of_the_first_format_is_read_as_it_was():
+    old = {"table": "text", "source": "note", "terms": ["dolor"], "idf": [1.5], "language": "es", "fold": False}
+    table = Text.from_dict(old)
+    assert table == Text("note", ("dolor",), (1.5,), "es")
+    assert table.apply(column("Dolor", "dolores")).toarray().tolist() == [[1.0], [0.0]]
+
+
+VISITS = [
+    "Los niños presentaban depresiones leves desde hace dos años",
+    "La niña presenta depresión; los pacientes refieren dolores torácicos",
+    "Paciente que refirió un dolor torácico, sin depresión. Un niño.",
+]
+
+
+def test_one_lemma_stands_for_all_forms_and_keeps_its_accents():
+    plain = fit_text(column(*VISITS), "note")
+    table = fit_text(column(*VISITS), "note", lemmas="es")
+    assert plain.terms == ("depresión",)
+    assert {"depresión", "niño", "presentar", "referir", "dolor torácico"} <= set(table.terms)
+    assert not {"depresiones", "depresion", "dolores", "presenta"} & set(table.terms)
+    assert "sin" not in table.terms  # once only
+    assert "sin depresión" in fit_text(column(*VISITS), "note", lemmas="es", least_rows=1).terms
+
+
+def test_forms_that_no_training_row_held_are_met_without_the_dictionary(monkeypatch):
+    table = Text.from_dict(fit_text(column(*VISITS), "note", lemmas="es").to_dict())
+    monkeypatch.setitem(sys.modules, "simplemma", None)
+    met, same = table.apply(column("presentaremos dolores", "presentar dolor")).toarray()
+    assert met.tobytes() == same.tobytes()
+    assert met.any()
+
+
+def test_weights_with_lemmas_are_those_of_the_lemmatised_texts():
+    from simplemma import lemmatize
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    stop = stop_words("es")
+
+    def analysed(text):
+        kept = [lemmatize(word, lang="es") for word in tokens(text) if word not in stop]
+        kept = [word for word in kept if word not in stop]
+        return kept + [f"{first} {second}" for first, second in pairwise(kept)]
+
+    table = fit_text(column(*VISITS), "note", lemmas="es", least_rows=1)
+    peer = TfidfVectorizer(analyzer=analysed, sublinear_tf=True)
+    weights = peer.fit_transform(VISITS)
+    assert peer.get_feature_names_out().tolist() == list(table.terms)
+    assert abs(table.apply(column(*VISITS)) - weights).max() < 1e-12
+
+
+def test_words_that_say_nothing_go_with_all_their_forms():
+    assert "pacientes refieren" in fit_text(column(*VISITS), "note", leave_out=["paciente"], least_rows=1).terms
+    table = fit_text(column(*VISITS), "note", lemmas="es", leave_out=["PACIENTE"], least_rows=1)
+    assert not {word for term in table.terms for word in term.split()} & {"paciente", "pacientes"}
+    with_it, without = table.apply(column("dolores pacientes torácicos", "dolor torácico")).toarray()
+    assert with_it.tobytes() == without.tobytes()
+    assert with_it[table.terms.index("dolor torácico")] > 0
+
+
+def test_text_in_another_language_keeps_its_words():
+    english = ["the patients were seen by the doctors and sent home", "the patient was seen by a doctor at the home"]
+    assert fit_text(column(*english), "note", lemmas="es") == fit_text(column(*english), "note")
+
+
+def test_lemmas_without_their_package_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "simplemma", None)
+    with pytest.raises(SetupError) as caught:
+        fit_text(column(*VISITS), "note", lemmas="es")
+    assert caught.value.exit_code == 4
+    assert "tahona[text-es]" in caught.value.fix
 
 
 @pytest.mark.real
@@ -142,8 +217,8 @@ def test_boosted_trees_beside_text_tell_every_level_of_a_category_apart():
     family = FAMILIES["hist_gradient_boosting"]
     encoding = fit_encoding(columns, schema, family.wants)
     matrix = encoding.apply(columns)
-    estimator, seen = fit_estimator(family, {"max_iter": 20}, matrix, y, seed=1, categorical=encoding.categorical)
+    estimator, seen = fit_estimator(family, {"max_iter": 20}, matrix, y, seed=1, categorical=encoding.categorical)[:2]
     assert estimator.max_bins == 90
     assert (ask(family, estimator, matrix, seen, 2)[1] == y).all()
-    plain, _ = fit_estimator(family, {"max_iter": 2, "max_bins": 128}, matrix, y, seed=1)
+    plain = fit_estimator(family, {"max_iter": 2, "max_bins": 128}, matrix, y, seed=1)[0]
     assert plain.max_bins == 128

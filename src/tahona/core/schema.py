@@ -23,7 +23,8 @@ class Column:
 
     ``low`` and ``high`` bound a numeric column (datetimes: seconds since 1970); ``levels`` are the most frequent
     values of a category (as canonical text, at most 1,000) and empty for the other kinds. ``format`` is the strptime
-    format of a datetime column whose text is not ISO 8601.
+    format of a datetime column whose text is not ISO 8601. ``lemmas`` is the language whose lemmas stand for the words
+    of a text column, and ``stop_words`` are words that are left out of it, both as the project file declares them.
     """
 
     name: str
@@ -33,6 +34,13 @@ class Column:
     high: float | None = None
     levels: tuple[str, ...] = ()
     format: str = ""
+    lemmas: str = ""
+    stop_words: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Column:
+        lists = {name: tuple(data.get(name, ())) for name in ("levels", "stop_words")}
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +77,5 @@ class Schema:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
-        columns = tuple(Column(**{**column, "levels": tuple(column["levels"])}) for column in data["columns"])
+        columns = tuple(Column.from_dict(column) for column in data["columns"])
         return cls(columns, data["target"], tuple(data["labels"]), data["positive"])

@@ -33,7 +33,7 @@ Wants = Literal["scaled", "codes", "native"]
 -1). native: numbers with NaN, levels as codes of a categorical column (null NaN). All three: TF-IDF of text."""
 
 WANTS: tuple[Wants, ...] = get_args(Wants)
-FORMAT = 1
+FORMAT = 2
 
 MOST_LEVELS: Mapping[Wants, int] = {"scaled": 100, "codes": 1_000, "native": 250}
 """Levels told apart in a column; HistGradientBoosting takes 255 categories at most."""
@@ -140,7 +140,15 @@ def fit_encoding(columns: Columns, schema: Schema, wants: Wants) -> Encoding:
         if not _any_known(values):
             continue  # null in every training row: nothing to learn, and HistGradientBoosting fails on it
         if column.kind == "text":
-            texts.append(fit_text(values, column.name, most_terms=MOST_TERMS[wants]))
+            texts.append(
+                fit_text(
+                    values,
+                    column.name,
+                    most_terms=MOST_TERMS[wants],
+                    lemmas=column.lemmas,
+                    leave_out=column.stop_words,
+                )
+            )
         elif column.kind == "category":
             tables.append(_fit_levels(values, column, wants))
         else:

@@ -8,11 +8,9 @@ by its Euclidean length.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -20,56 +18,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tahona.learn.lemmas import forms_of, lemmas_of
 from tahona.learn.stop_words import STOP_WORDS
+from tahona.learn.words import normalise, tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-_TOKEN = re.compile(r"\w\w+")
-_TILDE = "\N{COMBINING TILDE}"
 
 STOP_SHARE = 0.1
 """A language is taken for granted when this share of the tokens are its stop words."""
 
 
-def normalise(text: str, *, fold: bool = False) -> str:
-    """Return the text in NFC and without case; ``fold`` takes the accents off too (ñ is a letter and stays)."""
-    plain = text.casefold() if text.isascii() else _plain(text)
-    return plain if not fold or plain.isascii() else _without_accents(plain)
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-def _without_accents(text: str) -> str:
-    kept: list[str] = []
-    for mark in unicodedata.normalize("NFD", text):
-        if not unicodedata.combining(mark) or (mark == _TILDE and kept and kept[-1] in "nN"):
-            kept.append(mark)
-    return unicodedata.normalize("NFC", "".join(kept))
-
-
-def tokens(text: str, *, fold: bool = False) -> list[str]:
-    """Return the words (two letters or digits at least) in order, accents whole: "Depresión" → ["depresión"]."""
-    return _TOKEN.findall(normalise(text, fold=fold))
-
-
-def stop_words(language: str, *, fold: bool = False) -> frozenset[str]:
+def stop_words(language: str) -> frozenset[str]:
     """Return a language's stop words, normalised exactly as the text is; none for the empty language."""
-    return frozenset(normalise(word, fold=fold) for word in STOP_WORDS.get(language, ()))
+    return frozenset(normalise(word) for word in STOP_WORDS.get(language, ()))
 
 
-def detect_language(documents: Iterable[Sequence[str]], *, fold: bool = False) -> str:
+def detect_language(documents: Iterable[Sequence[str]]) -> str:
     """Return "es", "en" or "" by the share of stop words among the tokens."""
     counts: Counter[str] = Counter()
     for document in documents:
         counts.update(document)
     total = counts.total()
-    shares = {
-        language: sum(counts[word] for word in stop_words(language, fold=fold)) / max(1, total)
-        for language in STOP_WORDS
-    }
+    shares = {language: sum(counts[word] for word in stop_words(language)) / max(1, total) for language in STOP_WORDS}
     best = max(shares, key=lambda language: shares[language])
     return best if shares[best] >= STOP_SHARE else ""
 
@@ -83,8 +54,10 @@ class Text:
     idf: tuple[float, ...]
     language: str = ""
     """The language whose stop words were left out."""
-    fold: bool = False
-    """Whether accents were taken off."""
+    stop_words: tuple[str, ...] = ()
+    """Words left out besides."""
+    lemmas: Mapping[str, str] = field(default_factory=dict)
+    """Form of a word → the lemma that stands for it, for whatever the terms and stop words can meet."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,7 +73,7 @@ class Text:
 
     @cached_property
     def _stop(self) -> frozenset[str]:
-        return stop_words(self.language, fold=self.fold)
+        return stop_words(self.language).union(self.stop_words)
 
     def apply(self, texts: NDArray[Any]) -> csr_matrix:
         """Return (n, terms) float64 CSR with sorted indices; null, empty and unknown text give an empty row."""
@@ -112,7 +85,7 @@ class Text:
         find = self._index.get
         for text in texts.tolist():
             found: dict[int, int] = {}
-            for term in _terms(tokens(text, fold=self.fold), self._stop) if text else ():
+            for term in _terms(tokens(text), self._stop, self.lemmas) if text else ():
                 place = find(term)
                 if place is not None:
                     found[place] = found.get(place, 0) + 1
@@ -129,43 +102,82 @@ class Text:
         return csr_matrix((values, columns, np.array(ends, dtype=np.int32)), shape=(len(ends) - 1, len(self.terms)))
 
     def to_dict(self) -> dict[str, Any]:
+        forms: dict[str, list[str]] = {}
+        for form, lemma in self.lemmas.items():
+            forms.setdefault(lemma, []).append(form)
         return {
             "table": "text",
             "source": self.source,
             "terms": list(self.terms),
             "idf": list(self.idf),
             "language": self.language,
-            "fold": self.fold,
+            "stop_words": list(self.stop_words),
+            "forms": forms,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Text:
-        return cls(data["source"], tuple(data["terms"]), tuple(data["idf"]), data["language"], data["fold"])
+        """Read what `to_dict` gave; tables of format 1 have neither forms nor stop words of their own."""
+        return cls(
+            data["source"],
+            tuple(data["terms"]),
+            tuple(data["idf"]),
+            data["language"],
+            tuple(data.get("stop_words", ())),
+            {form: lemma for lemma, forms in data.get("forms", {}).items() for form in forms},
+        )
 
 
 def fit_text(
-    texts: NDArray[Any], source: str, *, most_terms: int = 50_000, least_rows: int = 2, fold: bool = False
+    texts: NDArray[Any],
+    source: str,
+    *,
+    most_terms: int = 50_000,
+    least_rows: int = 2,
+    lemmas: str = "",
+    leave_out: Iterable[str] = (),
 ) -> Text:
     """Return the table of a text column: words and word pairs that stand in at least ``least_rows`` rows.
 
     Of more than ``most_terms`` those in most rows are kept. Where no term is that frequent, every term counts.
+    ``lemmas`` is the language whose lemmas stand for the words, unless the texts turn out to be in another one;
+    ``leave_out`` are stop words besides those of the language, and with lemmas all their forms. Raises SetupError
+    where lemmas need a package that is not installed.
     """
-    documents = [tokens(text, fold=fold) if text else [] for text in texts.tolist()]
-    language = detect_language(documents, fold=fold)
-    stop = stop_words(language, fold=fold)
+    documents = [tokens(text) if text else [] for text in texts.tolist()]
+    language = detect_language(documents) or lemmas
+    besides = tuple(sorted({normalise(word) for word in leave_out}))
+    stop = stop_words(language).union(besides)
+    found: Mapping[str, str] = {}
+    if lemmas and lemmas == language:
+        found = lemmas_of({word for document in documents for word in document if word not in stop}, lemmas)
     rows: Counter[str] = Counter()
     for document in documents:
-        rows.update(set(_terms(document, stop)))
+        rows.update(set(_terms(document, stop, found)))
     frequent = [term for term, count in rows.items() if count >= least_rows] or list(rows)
     if len(frequent) > most_terms:
         frequent = sorted(frequent, key=lambda term: (-rows[term], term))[:most_terms]
     terms = tuple(sorted(frequent))
     idf = tuple(math.log((1 + len(documents)) / (1 + rows[term])) + 1 for term in terms)
-    return Text(source, terms, idf, language, fold)
+    if found:
+        found = _forms_met(found, {word for term in terms for word in term.split()}.union(besides), stop, lemmas)
+    return Text(source, terms, idf, language, besides, found)
 
 
-def _terms(words: Sequence[str], stop: frozenset[str]) -> list[str]:
+def _forms_met(found: Mapping[str, str], known: set[str], stop: frozenset[str], language: str) -> dict[str, str]:
+    """Return form → lemma for the known words: those that rows to come may hold, and those the training rows held.
+
+    A form that is itself a known word is among them even if its lemma is not, or it would be taken for that word.
+    """
+    met = forms_of(known, language)
+    met.update((form, lemma) for form, lemma in found.items() if lemma in known or form in known)
+    return {form: met[form] for form in sorted(met) if form not in stop}
+
+
+def _terms(words: Sequence[str], stop: frozenset[str], lemmas: Mapping[str, str]) -> list[str]:
     kept = [word for word in words if word not in stop] if stop else list(words)
+    if lemmas:
+        kept = [lemma for lemma in (lemmas.get(word, word) for word in kept) if lemma not in stop]
     return kept + [f"{first} {second}" for first, second in pairwise(kept)]
 
 

@@ -58,6 +58,15 @@ class ProjectPart(Part):
     """Version of the file's format."""
 
 
+class TextPart(Part):
+    """How text columns are read."""
+
+    lemmas: Literal["es"] | None = None
+    """Let one word stand for all its forms (needs the extra `text-es`); a column in another language is left alone."""
+    stop_words: tuple[Annotated[str, Field(pattern=r"^\w\w+$")], ...] = ()
+    """Words that say nothing in this table, besides the common ones; with `lemmas` all their forms."""
+
+
 class DataPart(Part):
     """Where the table comes from and how it is cleaned."""
 
@@ -73,6 +82,8 @@ class DataPart(Part):
     """Kind of a column where inference needs help: numeric, category, text, datetime or id."""
     formats: dict[str, str] = {}
     """`strptime` format of a date column that could be read in two ways."""
+    text: TextPart = TextPart()
+    """How text columns are read."""
     nulls: tuple[str, ...] = ("",)
     """Cells of a text file that mean "no value". `NA` and `None` are kept as they are unless named here."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None

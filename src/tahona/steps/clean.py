@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tahona.core.plan import Step
     from tahona.core.schema import Schema
-    from tahona.project.model import Project
+    from tahona.project.model import Project, TextPart
 
 NEEDS = {"ingest": ("raw.parquet", "ingest.json")}
 SEES: dict[str, tuple[str, ...]] = {}
@@ -33,7 +33,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "positive": project.project.positive,
         "keep": kept_columns(project),
         "group": group_column(project),
-        **{key: data[key] for key in ("drop", "clean", "types", "formats")},
+        **{key: data[key] for key in ("drop", "clean", "types", "formats", "text")},
     }
 
 
@@ -53,7 +53,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
         formats=project.data.formats,
     )
     schema, told = without_group(schema, group_column(project))
-    findings = (*findings, *told)
+    schema, findings = with_words(schema, project.data.text), (*findings, *told)
     write_table(context.output("interim.parquet"), typed_frame(frame, schema, keep=kept_columns(project)))
     write_json(context.output("schema.json"), schema.to_dict())
     write_findings(context.output("clean.json"), findings, rows=len(frame), dropped_rows=len(raw) - len(frame))
@@ -100,6 +100,27 @@ def without_group(schema: Schema, name: str) -> tuple[Schema, tuple[Finding, ...
         return schema, ()
     columns = tuple(Column(name, "id") if column is found else column for column in schema.columns)
     return replace(schema, columns=columns), (Finding("group_no_feature", name),)
+
+
+def with_words(schema: Schema, text: TextPart) -> Schema:
+    """Return the schema with how its text columns are read; raise SetupError if that needs a missing package."""
+    from tahona.learn.lemmas import check_lemmas
+
+    if not text.lemmas and not text.stop_words:
+        return schema
+    if not schema.of_kind("text"):
+        raise DataError(
+            "no column of the table is text", where="[data.text]", fix='Name one in [data.types]: COLUMN = "text".'
+        )
+    if text.lemmas:
+        check_lemmas()
+    return replace(
+        schema,
+        columns=tuple(
+            replace(column, lemmas=text.lemmas or "", stop_words=text.stop_words) if column.kind == "text" else column
+            for column in schema.columns
+        ),
+    )
 
 
 def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NEEDS = {"split": ("train.parquet", "train_labels.npz", "folds.npz", "schema.json")}
 SEES: dict[str, tuple[str, ...]] = {}
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "xgboost-cpu", "optuna")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "xgboost-cpu", "optuna", "simplemma")
 
 
 def settings(project: Project, step: Step) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "space": train["search"].get(step.family),
         "seed": project.split.seed,
         "cost": project.decision.prices,
-        **{key: train[key] for key in ("metric", "trials", "batch")},
+        **{key: train[key] for key in ("metric", "trials", "batch", "budget")},
     }
 
 
@@ -68,6 +68,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
                     "number": trial.number,
                     "params": dict(trial.params),
                     "value": trial.value,
+                    "rounds": trial.rounds,
                     "state": trial.state,
                     "error": trial.error,
                     "warnings": list(trial.warnings),
