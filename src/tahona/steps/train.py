@@ -27,7 +27,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "space": train["search"].get(step.family),
         "seed": project.split.seed,
         "cost": project.decision.prices,
-        **{key: train[key] for key in ("metric", "trials", "batch", "budget")},
+        **{key: train[key] for key in ("metric", "trials", "batch")},
     }
 
 
@@ -68,7 +68,6 @@ def run(context: StepContext, inputs: Inputs) -> None:
                     "number": trial.number,
                     "params": dict(trial.params),
                     "value": trial.value,
-                    "rounds": trial.rounds,
                     "state": trial.state,
                     "error": trial.error,
                     "warnings": list(trial.warnings),
