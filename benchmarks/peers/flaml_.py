@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flaml import AutoML
 from protocol import Asked, Probabilities, Task, main
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -15,7 +16,7 @@ METRICS = {"roc_auc": "roc_auc", "f1": "f1", "f1_macro": "macro_f1"}
 
 def train(task: Task, model: Path, asked: Asked) -> dict[str, Any]:
     frame = task.train()
-    X, y = frame.drop(columns=[task.label]), frame[task.label]
+    X, y = frame.drop(columns=[task.label]), np.searchsorted(task.classes, frame[task.label])  # XGBoost counts from 0
     words = None
     if task.text:
         words = TfidfVectorizer(stop_words="english")
@@ -23,7 +24,7 @@ def train(task: Task, model: Path, asked: Asked) -> dict[str, Any]:
     learner = AutoML()
     learner.fit(
         X,
-        y.to_numpy(),
+        y,
         task="classification",
         metric=METRICS[task.metric],
         time_budget=asked.budget,
@@ -38,7 +39,7 @@ def train(task: Task, model: Path, asked: Asked) -> dict[str, Any]:
 def load(task: Task, model: Path) -> Probabilities:
     with (model / "model.pkl").open("rb") as file:
         words, learner = pickle.load(file)
-    assert tuple(int(name) for name in learner.classes_) == task.classes
+    assert [int(place) for place in learner.classes_] == list(range(len(task.classes)))
     return lambda frame: learner.predict_proba(words.transform(frame[task.text]) if words else frame)
 
 

@@ -19,18 +19,24 @@ from pycaret.classification import (
     tune_model,
 )
 
+DATE = "date"
 SORT = {"roc_auc": "AUC", "f1": "F1", "f1_macro": "F1"}
 
 
+def named(task: Task, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rename the date: PyCaret adds DATE_year and the like, which the bookings have already."""
+    return frame.rename(columns={task.date: DATE}) if task.date else frame
+
+
 def train(task: Task, model: Path, asked: Asked) -> dict[str, Any]:
-    frame = task.train()
+    frame = named(task, task.train())
     if 0 < asked.rows < len(frame):
         frame = frame.sample(asked.rows, random_state=asked.seed)
     setup(
         frame.reset_index(drop=True),
         target=task.label,
         text_features=[task.text] if task.text else None,
-        date_features=[task.date] if task.date else None,
+        date_features=[DATE] if task.date else None,
         session_id=asked.seed,
         n_jobs=2,
         html=False,
@@ -48,7 +54,7 @@ def load(task: Task, model: Path) -> Probabilities:
     names = [f"prediction_score_{label}" for label in task.classes]
 
     def probabilities(frame: pd.DataFrame) -> np.ndarray:
-        scores = predict_model(fitted, data=frame, raw_score=True, round=12, verbose=False)
+        scores = predict_model(fitted, data=named(task, frame), raw_score=True, round=12, verbose=False)
         return scores[names].to_numpy()
 
     return probabilities
