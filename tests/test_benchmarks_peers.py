@@ -234,6 +234,7 @@ def test_an_environment_is_what_its_pins_say() -> None:
     """A resolver that fell back to an older release is noticed."""
     found = environments.installed(Path(sys.executable))
     assert environments.differing(f"numpy=={found['numpy']}\n", found) == []
+    assert environments.differing("torch==2.13.0\n", {"torch": "2.13.0+cpu"}) == []
     assert environments.differing("numpy==1.0\nscikit_learn[x]==0.1\n", found) == [
         f"numpy==1.0 (found {found['numpy']})",
         f"scikit_learn[x]==0.1 (found {found['scikit-learn']})",

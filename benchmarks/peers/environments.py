@@ -55,7 +55,7 @@ def differing(pins: str, found: dict[str, str]) -> list[str]:
     for line in filter(None, (line.strip() for line in pins.splitlines())):
         name, _, version = line.partition(";")[0].strip().partition("==")
         have = found.get(plain(name.partition("[")[0]))
-        if have != version:
+        if have is None or have.partition("+")[0] != version:  # what follows + is the build, such as +cpu
             wrong.append(f"{line} (found {have})")
     return wrong
 
