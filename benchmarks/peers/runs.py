@@ -95,6 +95,7 @@ def run(peer: Peer, arguments: Arguments, task: Path, cache: Path) -> Path:
     part.mkdir(parents=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(THREADS)}
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # in favour of peers with threads: theirs spin while they wait
     costs = {}
     for phase in ("train", "predict"):
         costs[phase] = measure(
