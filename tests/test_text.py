@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tahona.errors import SetupError
+from tahona.learn.characters import fit_characters, pieces
 from tahona.learn.columns import infer_schema, to_columns, to_labels
 from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
@@ -170,6 +171,42 @@ def test_words_that_say_nothing_go_with_all_their_forms():
     with_it, without = table.apply(column("dolores pacientes torácicos", "dolor torácico")).toarray()
     assert with_it.tobytes() == without.tobytes()
     assert with_it[table.terms.index("dolor torácico")] > 0
+
+
+def test_pieces_of_words_weigh_what_scikit_learn_says_and_the_same_alone_and_in_a_batch():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    assert (pieces("año"), pieces("de"), pieces("niños")) == (
+        [" año", "año "],
+        [" de "],
+        [" niñ", "niño", "iños", "ños "],
+    )
+    texts = [*VISITS, *SPANISH]
+    table = fit_characters(column(*texts), "note", least_rows=2)
+    peer = TfidfVectorizer(
+        analyzer=lambda text: [piece for word in tokens(text) for piece in pieces(word)], sublinear_tf=True, min_df=2
+    )
+    weights = peer.fit_transform(texts)
+    assert peer.get_feature_names_out().tolist() == list(table.terms)
+    ours = table.apply(column(*texts))
+    assert abs(ours - weights).max() < 1e-12
+    for place, text in enumerate(texts):
+        alone = table.apply(column(text))
+        assert alone.data.tobytes() == ours[place].data.tobytes()
+        assert alone.indices.tolist() == ours[place].indices.tolist()
+    empty = table.apply(column(None, "", "¿…?", "xyzzy"))
+    assert empty.shape == (4, len(table.terms))
+    assert empty.nnz == 0
+
+
+def test_the_most_widespread_pieces_are_kept():
+    texts = column("rojo", "rojos", "rojas azul", None)
+    assert fit_characters(texts, "note", most_terms=1).terms == (" roj",)
+    assert fit_characters(texts, "note", least_rows=2).terms == (" roj", "rojo")
+    assert fit_characters(column("…", None), "note").terms == ()
+    often = column(*["dolor"] * 11, *["mareo"] * 3, *["tos"] * 300)
+    assert " dol" in fit_characters(often, "note").terms
+    assert " tos" not in fit_characters(often, "note").terms
 
 
 def test_text_in_another_language_keeps_its_words():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -70,6 +71,28 @@ def test_a_bundle_knows_forms_that_training_never_saw_and_needs_no_dictionary(
     assert told["label"].tolist() == ["enfermo", "enfermo"]
     first, second = told["probability_enfermo"]
     assert first == second
+
+
+def test_pieces_of_words_are_read_by_linear_models_and_not_by_trees(folder: Path, here: Command) -> None:
+    words = (
+        "--set",
+        "data.text.characters=true",
+        "--set",
+        "train.models=['linear_svc', 'tree']",
+        "--set",
+        "train.trials=1",
+    )
+    answer = here("run", "-C", folder, "--json", *words)
+    assert answer.code == 0, answer.stderr
+    kinds = {}
+    for family in ("linear_svc", "tree"):
+        encoding = json.loads(output(folder, f"train@{family}", "model/encoding.json").read_text("utf-8"))
+        kinds[family] = [text["table"] for text in encoding["texts"]]
+    assert kinds == {"linear_svc": ["text", "characters"], "tree": ["text"]}
+    bundle = load_bundle(output(folder, "select", "bundle.zip"))
+    notes = [{"nota": note} for note in ("Refiere dolorcito torácico", "", "duerme bien")]
+    together = bundle.predict(notes)
+    assert [bundle.predict([note])["probability_sano"][0] for note in notes] == together["probability_sano"].tolist()
 
 
 def test_without_the_extra_a_run_stops_before_any_training_and_says_what_to_install(

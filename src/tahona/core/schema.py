@@ -24,7 +24,8 @@ class Column:
     ``low`` and ``high`` bound a numeric column (datetimes: seconds since 1970); ``levels`` are the most frequent
     values of a category (as canonical text, at most 1,000) and empty for the other kinds. ``format`` is the strptime
     format of a datetime column whose text is not ISO 8601. ``lemmas`` is the language whose lemmas stand for the words
-    of a text column, and ``stop_words`` are words that are left out of it, both as the project file declares them.
+    of a text column, ``stop_words`` are words that are left out of it, and ``characters`` says that pieces of its words
+    are looked at too, all as the project file declares them.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Column:
     format: str = ""
     lemmas: str = ""
     stop_words: tuple[str, ...] = ()
+    characters: bool = False
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Column:

@@ -77,8 +77,6 @@ class Text:
 
     def apply(self, texts: NDArray[Any]) -> csr_matrix:
         """Return (n, terms) float64 CSR with sorted indices; null, empty and unknown text give an empty row."""
-        from scipy.sparse import csr_matrix
-
         places: list[int] = []
         counts: list[int] = []
         ends = [0]
@@ -93,13 +91,8 @@ class Text:
                 places.append(place)
                 counts.append(found[place])
             ends.append(len(places))
-        columns = np.array(places, dtype=np.int32)
-        row_of = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-        values = _sublinear(np.array(counts, dtype=np.int64)) * self._weights[columns]
-        # bincount adds in order, one by one: a row has the same length alone and in any batch
-        lengths = np.sqrt(np.bincount(row_of, weights=values * values, minlength=len(ends) - 1))
-        values = values / lengths[row_of]
-        return csr_matrix((values, columns, np.array(ends, dtype=np.int32)), shape=(len(ends) - 1, len(self.terms)))
+        as_arrays = np.array(places, dtype=np.int32), np.array(counts, dtype=np.int64), np.array(ends, dtype=np.int32)
+        return tf_idf(*as_arrays, self._weights)
 
     def to_dict(self) -> dict[str, Any]:
         forms: dict[str, list[str]] = {}
@@ -179,6 +172,21 @@ def _terms(words: Sequence[str], stop: frozenset[str], lemmas: Mapping[str, str]
     if lemmas:
         kept = [lemma for lemma in (lemmas.get(word, word) for word in kept) if lemma not in stop]
     return kept + [f"{first} {second}" for first, second in pairwise(kept)]
+
+
+def tf_idf(
+    columns: NDArray[Any], counts: NDArray[np.int64], ends: NDArray[Any], weights: NDArray[np.float64]
+) -> csr_matrix:
+    """Return counts (in the form of CSR, sorted within each row) as weights, each row of length 1 or empty."""
+    from scipy.sparse import csr_matrix
+
+    rows = len(ends) - 1
+    row_of = np.repeat(np.arange(rows), np.diff(ends))
+    values = _sublinear(counts) * weights[columns]
+    # bincount adds in order, one by one: a row has the same length alone and in any batch
+    lengths = np.sqrt(np.bincount(row_of, weights=values * values, minlength=rows))
+    values = values / lengths[row_of]
+    return csr_matrix((values, columns.astype(np.int32), ends.astype(np.int32)), shape=(rows, len(weights)))
 
 
 def _sublinear(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -65,6 +65,8 @@ class TextPart(Part):
     """Let one word stand for all its forms (needs the extra `text-es`); a column in another language is left alone."""
     stop_words: tuple[Annotated[str, Field(pattern=r"^\w\w+$")], ...] = ()
     """Words that say nothing in this table, besides the common ones; with `lemmas` all their forms."""
+    characters: bool = False
+    """Look at pieces of words too (four letters): linear and other models that are no trees, at some CPU."""
 
 
 class DataPart(Part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +106,8 @@ def with_words(schema: Schema, text: TextPart) -> Schema:
     """Return the schema with how its text columns are read; raise SetupError if that needs a missing package."""
     from tahona.learn.lemmas import check_lemmas
 
-    if not text.lemmas and not text.stop_words:
+    declared = {"lemmas": text.lemmas or "", "stop_words": text.stop_words, "characters": text.characters}
+    if not any(declared.values()):
         return schema
     if not schema.of_kind("text"):
         raise DataError(
@@ -117,7 +118,7 @@ def with_words(schema: Schema, text: TextPart) -> Schema:
     return replace(
         schema,
         columns=tuple(
-            replace(column, lemmas=text.lemmas or "", stop_words=text.stop_words) if column.kind == "text" else column
+            Column.from_dict({**asdict(column), **declared}) if column.kind == "text" else column
             for column in schema.columns
         ),
     )
