@@ -1,6 +1,6 @@
 """Trials on a Dask cluster that somebody runs already: a scheduler, found by its address, and its workers.
 
-Nothing else in Tahona knows Dask. The workers need the same Tahona and the same libraries, which every item checks.
+Nothing else in Tahona knows Dask. The workers need the same Tahona and the same libraries, which is checked.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from tahona.executors.ordered import SendAgainError, WorkerEndedError, in_order
 from tahona.ports import Lost
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tahona.project.model import RunPart
 
 Item = TypeVar("Item")
@@ -35,6 +38,8 @@ WITHOUT_WORKERS = 30.0
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "xgboost-cpu", "pandas", "pyarrow")
 _FILES = ("tls-ca-file", "tls-client-cert", "tls-client-key")
+_LINE = 64
+"""Bytes of a cache line, at whose beginning an array begins."""
 _ONE_AT_A_TIME = threading.Lock()
 """Held by the item that runs in this worker. Warnings, CPU time and the number of threads belong to a whole process."""
 
@@ -93,6 +98,8 @@ class DaskExecutor:
                     where="run.address",
                     fix="start one (dask scheduler), or correct [run] address and security",
                 ) from error
+            for address, found in self._client.run(versions, on_error="return").items():
+                _compare(versions(), found, address)
             workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
             self._most_bytes = sum(worker["memory_limit"] or 0 for worker in workers) // 2
         return self._client
@@ -101,7 +108,7 @@ class DaskExecutor:
         """Return where the value is in the cluster; put it there if it is not, or went with its worker."""
         future, size = self._shared.pop(wanted.key, (None, 0))
         if future is None or future.status != "finished":
-            value = _Value(wanted.make())
+            value = _Value(wanted.make(), shared=True)
             size = value.__sizeof__()
             future = _reported(
                 lambda: self.client().scatter(value, hash=False, timeout=WITHOUT_WORKERS), "the data could not be sent"
@@ -133,19 +140,25 @@ class _Cluster:
         from distributed import KilledWorker
 
         try:
-            return future.result()
+            return self._fetched(future)
         except KilledWorker as error:
             raise WorkerEndedError from error
         except CancelledError as error:
             if self.executor.client().status != "running":
                 raise _gone("the connection to the Dask scheduler was lost") from error
             raise SendAgainError from error  # what was shared with it went with the only worker that had it
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "tahona":
-                raise
-            raise SetupError(
-                "a worker of the Dask cluster has no Tahona", where="run.address", fix=_SAME_EVERYWHERE
-            ) from error
+
+    def _fetched(self, future: Any) -> Any:  # noqa: ANN401 - whatever the function gives
+        """Bring a finished result here. Its worker may die before that: it is then made again, if there is another."""
+        while True:
+            try:
+                return future.result(timeout=WITHOUT_WORKERS).value
+            except OSError as error:
+                if future.status == "error":  # the function's own
+                    raise
+                if not isinstance(error, TimeoutError):
+                    raise _gone("the connection to the Dask scheduler was lost") from error
+                self.check()
 
     def check(self) -> None:
         if _reported(self.executor.client().nthreads, "the connection to the Dask scheduler was lost"):
@@ -169,16 +182,48 @@ class _StandIn:
 
 
 class _Value:
-    """A shared value. It has no text of its own, so that no log of a worker shows cells of a table."""
+    """A value on its way. It has no text of its own, so that no log of a worker shows cells of a table."""
 
-    def __init__(self, value: Any) -> None:  # noqa: ANN401 - whatever is shared
+    def __init__(self, value: Any, *, shared: bool) -> None:  # noqa: ANN401 - whatever is shared, or came of an item
         self.value = value
+        self.shared = shared
 
     def __sizeof__(self) -> int:
         """Return the bytes of its arrays, which the scheduler counts with."""
-        sizes: list[int] = []
-        rest = pickle.dumps(self.value, protocol=5, buffer_callback=lambda buffer: sizes.append(buffer.raw().nbytes))
-        return len(rest) + sum(sizes)
+        rest, buffers = _split(self.value)
+        return len(rest) + sum(buffer.nbytes for buffer in buffers)
+
+    def __reduce_ex__(self, _protocol: object) -> tuple[object, ...]:
+        rest, buffers = _split(self.value)
+        return (_arrived, (self.shared, rest, *buffers))
+
+
+def _split(value: object) -> tuple[bytes, list[NDArray[np.uint8]]]:
+    """Return the value without the bytes of its arrays, and those."""
+    import numpy as np
+
+    found: list[pickle.PickleBuffer] = []
+    rest = pickle.dumps(value, protocol=5, buffer_callback=found.append)
+    return rest, [np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in found]
+
+
+def _arrived(shared: bool, rest: bytes, *buffers: NDArray[np.uint8]) -> _Value:
+    """Put a value together again, its arrays as they lie in memory when nobody sends them.
+
+    Dask leaves them at any address, where NumPy and BLAS go other ways and round other bits. What is shared is for
+    reading: no trial may change what the next one gets.
+    """
+    import numpy as np
+
+    placed = []
+    for buffer in buffers:
+        room = np.empty(buffer.nbytes + _LINE, dtype=np.uint8)
+        start = -room.ctypes.data % _LINE
+        place = room[start : start + buffer.nbytes]
+        place[:] = buffer
+        place.flags.writeable = not shared
+        placed.append(place)
+    return _Value(pickle.loads(rest, buffers=placed), shared=shared)  # noqa: S301 - from our own client or worker
 
 
 class _Parcel:
@@ -215,24 +260,31 @@ class _Unpacker(pickle.Unpickler):
         return self.values[number].value
 
 
-def _call(parcel: _Parcel, expected: Mapping[str, str], *values: _Value) -> Any:  # noqa: ANN401
+def _call(parcel: _Parcel, expected: Mapping[str, str], *values: _Value) -> _Value:
     """Run one item; this is what happens in the worker."""
     with _ONE_AT_A_TIME:
-        own = versions()
-        other = [f"{name} {own[name]} (here {expected[name]})" for name in expected if own[name] != expected[name]]
-        if other:
+        if versions() != expected:  # it came when the others had been asked already
             from distributed import get_worker
 
-            raise SetupError(
-                f"the Dask worker {get_worker().address} has other code, which may give other bits: {', '.join(other)}",
-                where="run.address",
-                fix=_SAME_EVERYWHERE,
-            )
+            _compare(expected, versions(), get_worker().address)
         function, item = _Unpacker(parcel, values).load()
-        return function(item)
+        return _Value(function(item), shared=False)
 
 
-_SAME_EVERYWHERE = "install the same Tahona and the same libraries there; a container image does"
+def _compare(here: Mapping[str, str], there: Mapping[str, str] | Exception, address: str) -> None:
+    """Raise SetupError if the worker's code is not ours, for then its answers may have other bits."""
+    if isinstance(there, Exception):
+        what = "cannot import Tahona"
+    else:
+        other = [f"{name} {there.get(name)} (here {here[name]})" for name in here if there.get(name) != here[name]]
+        if not other:
+            return
+        what = f"has other code, which may give other bits: {', '.join(other)}"
+    raise SetupError(
+        f"the Dask worker {address} {what}",
+        where="run.address",
+        fix="install the same Tahona and the same libraries there; a container image does",
+    )
 
 
 @cache

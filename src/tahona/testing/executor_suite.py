@@ -36,6 +36,10 @@ def first_cell(item: tuple[str, dict[str, np.ndarray]]) -> tuple[str, float]:
     return item[0], float(item[1]["deep"][0])
 
 
+def aligned(item: tuple[np.ndarray, np.ndarray]) -> tuple[bool, ...]:
+    return tuple(bool(array.flags.aligned) for array in item)
+
+
 def die_at_three(number: int) -> int:
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -111,6 +115,17 @@ class ExecutorContract:
             for place in range(6)
         ]
         assert list(executor.map(first_cell, items)) == [(f"item {place}", place % 2) for place in range(6)]
+
+    @pytest.mark.parametrize("rows", [1, 161, 5_000, 77_777, 300_000])
+    def test_arrays_arrive_where_the_processor_wants_them(self, executor: Executor, rows: int) -> None:
+        """At any other address a sum has other bits."""
+        values = np.arange(rows, dtype=np.float64)
+        shared = executor.share(f"{rows} rows", lambda: values)
+        assert list(executor.map(aligned, [(shared, values[: rows // 2])])) == [(True, True)]
+        (result,) = executor.map(doubled, [shared])
+        assert not isinstance(result, Lost)
+        assert result.flags.aligned
+        assert result.flags.writeable
 
     def test_what_is_shared_can_be_shared_again_after_closing(self, executor: Executor) -> None:
         for _ in range(2):
