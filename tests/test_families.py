@@ -45,10 +45,10 @@ def fit(name: str, params: dict, columns: Columns, y: np.ndarray, schema: Schema
     encoding = fit_encoding(columns, schema, family.wants)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimator, seen = fit_estimator(
+        estimator, seen, _ = fit_estimator(
             family, params, encoding.apply(columns), y, seed=1, categorical=encoding.categorical
         )
-    return FittedModel(name, params, encoding, estimator, len(schema.labels), seen, len(y))
+    return FittedModel(name, params, encoding, (estimator,), len(schema.labels), seen, len(y))
 
 
 def rows_of(columns: Columns, rows: slice | np.ndarray) -> Columns:
@@ -176,7 +176,7 @@ def test_probabilities_are_probabilities_and_decisions_are_the_estimators_own(na
         np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-6)
     assert np.array_equal(decided, model.decide(columns))
     if FAMILIES[name].file == "skops" and name != "hist_gradient_boosting":
-        assert np.array_equal(decided, model.estimator.predict(model.encoding.apply(columns)))
+        assert np.array_equal(decided, model.estimators[0].predict(model.encoding.apply(columns)))
     if name != "dummy":
         assert (decided == y).mean() > 0.5
 
@@ -188,9 +188,9 @@ def test_two_classes_give_the_libraries_own_numbers(name, cancer):
     scores, matrix = model.scores(columns), model.encoding.apply(columns)
     if FAMILIES[name].gives == "margin":
         assert scores.shape == (len(y),)
-        np.testing.assert_allclose(scores, model.estimator.decision_function(matrix), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(scores, model.estimators[0].decision_function(matrix), rtol=1e-9, atol=1e-9)
     elif FAMILIES[name].file == "skops":
-        np.testing.assert_allclose(scores, model.estimator.predict_proba(matrix), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(scores, model.estimators[0].predict_proba(matrix), rtol=1e-9, atol=1e-12)
     else:
         assert scores.shape == (len(y), 2)
 
@@ -215,7 +215,7 @@ def test_the_number_of_threads_changes_no_bit(name, cancer):
         setting = Setting(2, seed=1, threads=threads, width=matrix.shape[1])
         estimator = FAMILIES[name].build({}, setting)
         FAMILIES[name].fit(estimator, matrix, y, setting)
-        model = FittedModel(name, {}, encoding, FAMILIES[name].freeze(estimator), 2, (0, 1), len(y))
+        model = FittedModel(name, {}, encoding, (FAMILIES[name].freeze(estimator),), 2, (0, 1), len(y))
         bits.append(model.scores(columns).tobytes())
     assert bits[0] == bits[1]
 

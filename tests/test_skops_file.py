@@ -41,7 +41,7 @@ NAMES = tuple(name for name, family in FAMILIES.items() if family.file == "skops
 def fitted(name: str, sparse: bool) -> object:
     rng = np.random.default_rng(0)
     matrix = np.abs(rng.normal(size=(90, 4)))
-    estimator, _ = fit_estimator(
+    estimator, _, _ = fit_estimator(
         FAMILIES[name],
         FEW.get(name, {}),
         sp.csr_matrix(matrix) if sparse else matrix,

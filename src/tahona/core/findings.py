@@ -183,6 +183,13 @@ FINDINGS: dict[str, FindingKind] = {
         "The cut moved by {rows} rows so that equal values of '{column}' stay together.",
         "El corte se movió {rows} filas para que los valores iguales de '{column}' queden juntos.",
     ),
+    "one_validation_part": FindingKind(
+        "info",
+        "Choices are made on one validation part: {fit} training rows are fitted, {judged} judged in {blocks} blocks. "
+        "Set split.folds to have folds instead; each fold costs one more fit per trial.",
+        "Las elecciones se hacen en una sola parte de validación: {fit} filas de entrenamiento se ajustan y {judged} "
+        "se juzgan en {blocks} bloques. Con split.folds se usan pliegues; cada uno cuesta un ajuste más por prueba.",
+    ),
     "folds_left_out": FindingKind(
         "warning",
         "{left_out} folds were left out because a class was missing in them; {folds} remain.",
@@ -395,6 +402,13 @@ FINDINGS: dict[str, FindingKind] = {
         "too long.",
         "{family} aprendió de {used} de las {rows} filas de entrenamiento (una muestra con las mismas proporciones de "
         "clases): con más tardaría demasiado.",
+    ),
+    "time_budget": FindingKind(
+        "info",
+        "The searches ended with the time ({budget}), not after a number of trials: another run may find something "
+        "else. What a number of trials finds is found again.",
+        "Las búsquedas terminaron con el tiempo ({budget}), no tras un número de pruebas: otra ejecución puede "
+        "encontrar otra cosa. Lo que encuentra un número de pruebas se vuelve a encontrar.",
     ),
     "failed_trials": FindingKind(
         "warning",

@@ -71,6 +71,7 @@ def greedy_weights(
     metric: str,
     *,
     rule: DecisionRule | None = None,
+    gain: float = GAIN,
 ) -> Mixture:
     """Mix families by greedy selection with replacement (Caruana et al. 2004) on out-of-fold probabilities.
 
@@ -78,7 +79,7 @@ def greedy_weights(
     added one at a time, whichever helps the metric most; for metrics of a decision, log loss stands in, because a step
     function ranks near-equal mixtures by chance. To be honest about "better", each fold's value uses weights and a
     threshold that the other folds chose, and the single families are judged the same way. The weights returned were
-    chosen on all rows, and only if the mixture's mean over folds beats the best family's by `GAIN`.
+    chosen on all rows, and only if the mixture's mean over folds beats the best family's by ``gain``.
     """
     rule = rule or DecisionRule()
     known = ~np.isnan(np.column_stack([proba[:, 0] for proba in probas.values()])).any(axis=1)
@@ -96,7 +97,7 @@ def greedy_weights(
     best = max(probas, key=lambda name: sign * _mean(single[name]))
     weights: Mapping[str, float] = {}
     # With one part, the rows that chose the weights would also judge them.
-    if len(parts) > 1 and sign * (_mean(mixed) - _mean(single[best])) >= GAIN:
+    if len(parts) > 1 and sign * (_mean(mixed) - _mean(single[best])) >= gain:
         weights = _select(probas, y, np.concatenate(parts), metric)
     return Mixture(weights if len(weights) > 1 else {}, _mean(mixed), tuple(mixed), best, _mean(single[best]))
 

@@ -22,6 +22,34 @@ if TYPE_CHECKING:
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions within the training rows: those to fit on and those to judge."""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Folds that share the rows they are fitted on: one fit, whose judged rows lie in blocks of these sizes."""
+
+    fit: NDArray[np.int64]
+    judged: NDArray[np.int64]
+    sizes: tuple[int, ...]
+
+    @property
+    def digest(self) -> str:
+        return fold_digest(self.fit, self.judged, np.asarray(self.sizes))
+
+
+def parts_of(folds: Sequence[Fold]) -> tuple[Part, ...]:
+    """Put neighbouring folds with equal fitted rows together."""
+    kin: list[list[Fold]] = []
+    for fold in folds:
+        if kin and np.array_equal(kin[-1][0][0], fold[0]):
+            kin[-1].append(fold)
+        else:
+            kin.append([fold])
+    return tuple(
+        Part(each[0][0], np.concatenate([judged for _, judged in each]), tuple(len(judged) for _, judged in each))
+        for each in kin
+    )
+
+
 _MOST_BYTES = 512 * 1024 * 1024
 
 
@@ -66,38 +94,39 @@ def shared_folds() -> EncodedFolds:
 
 
 class TrainingRows:
-    """The training rows and their folds, encoded on demand. No label is seen here."""
+    """The training rows and their parts, encoded on demand. No label is seen here."""
 
     def __init__(self, columns: Columns, schema: Schema, folds: Sequence[Fold]) -> None:
         self.columns = columns
         self.schema = schema
-        self.folds = folds
+        self.parts = parts_of(folds)
         self.digest = digest_columns(columns, schema)
 
-    def unread(self, wants: Wants, fold: int | None) -> Encoded:
-        """Return one fold's rows, or with None all training rows, as matrices without a column."""
+    def unread(self, wants: Wants, part: int | None) -> Encoded:
+        """Return one part's rows, or with None all training rows, as matrices without a column."""
         from tahona.learn.encoding import Encoding
 
         rows = len(next(iter(self.columns.values())))
-        fit, judge = (rows, None) if fold is None else map(len, self.folds[fold])
+        fit, judge = (rows, None) if part is None else (len(self.parts[part].fit), len(self.parts[part].judged))
         return Encoded(Encoding(wants, ()), np.empty((fit, 0)), None if judge is None else np.empty((judge, 0)))
 
-    def encode(self, wants: Wants, fold: int | None) -> Encoded:
-        """Return one fold's matrices, or with None all training rows."""
-        key = f"{self.digest}-{wants}-{'all' if fold is None else fold_digest(*self.folds[fold])}"
+    def encode(self, wants: Wants, part: int | None) -> Encoded:
+        """Return one part's matrices, or with None all training rows."""
+        key = f"{self.digest}-{wants}-{'all' if part is None else self.parts[part].digest}"
         found = shared_folds().find(key)
         if found is None:
-            found = self._encode(wants, fold)
+            found = self._encode(wants, part)
             shared_folds().keep(key, found)
         return found
 
-    def _encode(self, wants: Wants, fold: int | None) -> Encoded:
+    def _encode(self, wants: Wants, part: int | None) -> Encoded:
         from tahona.learn.encoding import fit_encoding
 
-        if fold is None:
+        if part is None:
             encoding = fit_encoding(self.columns, self.schema, wants)
             return Encoded(encoding, tidy(encoding.apply(self.columns)), None)
-        fit, judge = ({name: values[rows] for name, values in self.columns.items()} for rows in self.folds[fold])
+        cut = self.parts[part]
+        fit, judge = ({name: values[rows] for name, values in self.columns.items()} for rows in (cut.fit, cut.judged))
         encoding = fit_encoding(fit, self.schema, wants)
         return Encoded(encoding, tidy(encoding.apply(fit)), tidy(encoding.apply(judge)))
 

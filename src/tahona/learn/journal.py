@@ -13,18 +13,22 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FoldNote:
-    """How one trial did on one fold. ``value`` is None where the estimator gave up with ``error``."""
+    """How one trial did on one part: a value per block of it, none where the estimator gave up with ``error``.
+
+    ``rounds`` is what early stopping found, None where it did not look.
+    """
 
     number: int
-    fold: int
-    value: float | None
+    part: int
+    values: tuple[float, ...]
     cpu_seconds: float
     error: str = ""
     warnings: tuple[str, ...] = ()
+    rounds: int | None = None
 
 
 class Journal:
-    """A file of one line per finished fold. The last line may be torn by a crash; it then does not count."""
+    """A file of one line per finished part. The last line may be torn by a crash; it then does not count."""
 
     def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -42,11 +46,11 @@ class Journal:
             os.truncate(self.path, len(whole))
         for line in whole.splitlines():
             fields = json.loads(line)
-            note = FoldNote(**{**fields, "warnings": tuple(fields["warnings"])})
-            self.notes[note.number, note.fold] = note
+            note = FoldNote(**{**fields, "values": tuple(fields["values"]), "warnings": tuple(fields["warnings"])})
+            self.notes[note.number, note.part] = note
 
     def add(self, note: FoldNote) -> None:
         """Write one line. It survives the end of this process at once; a power failure may cost the last lines."""
-        self.notes[note.number, note.fold] = note
+        self.notes[note.number, note.part] = note
         with self.path.open("ab") as file:
             file.write(json.dumps(asdict(note)).encode() + b"\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tahona.errors import IntegrityError
 from tahona.learn.families import FAMILIES, Family
 from tahona.learn.families.boosting import read_lightgbm, read_xgboost
-from tahona.learn.families.family import Codes, Estimator, Matrix, Scores, Setting, is_sparse
+from tahona.learn.families.family import Codes, Estimator, Limit, Matrix, Scores, Setting, is_sparse, likeliest
 from tahona.learn.folds import tidy
 from tahona.learn.threads import one_thread
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tahona.learn.columns import Columns
     from tahona.learn.encoding import Encoding
 
-FORMAT = 1
+FORMAT = 2
 
 # Every name that a skops file of ours may hold, and nothing else: skops itself would allow all of scikit-learn, and of
 # what stands here it mistrusts three. `functools.partial` and `check_array` are in the preprocessing of
@@ -81,7 +81,7 @@ TRUSTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """One family's estimator, fitted, with the encoding of its raw columns.
+    """One family's estimator, fitted, with the encoding of its raw columns; or a few, whose scores are averaged.
 
     ``seen`` are the class codes that its training rows showed, in order; ``classes`` counts all of the schema.
     ``rows_used`` is less than the training rows where the family learns from a sample.
@@ -90,10 +90,11 @@ class FittedModel:
     family: str
     params: Mapping[str, Any]
     encoding: Encoding
-    estimator: Estimator
+    estimators: tuple[Estimator, ...]
     classes: int
     seen: tuple[int, ...] = ()
     rows_used: int = 0
+    weights: tuple[float, ...] = (1.0,)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def scores(self, columns: Columns) -> Scores:
@@ -106,7 +107,14 @@ class FittedModel:
 
     def predict(self, columns: Columns) -> tuple[Scores, Codes]:
         """Return scores and the estimator's own decision. A row gets the same bits alone and in any batch."""
-        return ask(FAMILIES[self.family], self.estimator, tidy(self.encoding.apply(columns)), self.seen, self.classes)
+        family, matrix = FAMILIES[self.family], tidy(self.encoding.apply(columns))
+        scores, decided = ask(family, self.estimators[0], matrix, self.seen, self.classes)
+        if len(self.estimators) == 1:
+            return scores, decided
+        total = scores * self.weights[0]
+        for estimator, weight in zip(self.estimators[1:], self.weights[1:], strict=True):
+            total = total + ask(family, estimator, matrix, self.seen, self.classes)[0] * weight
+        return total, likeliest(None, matrix, total)
 
 
 def ask(
@@ -141,15 +149,28 @@ def fit_estimator(
     *,
     seed: int,
     categorical: tuple[int, ...] = (),
-) -> tuple[Estimator, tuple[int, ...]]:
-    """Return what is kept of the fit, and the class codes seen. Whatever the library raises goes through."""
+    watched: tuple[Matrix, NDArray[np.int64]] | None = None,
+    limit: Limit | None = None,
+) -> tuple[Estimator, tuple[int, ...], int | None]:
+    """Return what is kept of the fit, the class codes seen, and how many rounds were best on the watched rows.
+
+    ``limit`` bounds the time of a fit that watches rows. Whatever the library raises goes through.
+    """
     seen, codes = np.unique(y, return_inverse=True)
     ready = family.prepare(matrix)
     setting = Setting(len(seen), seed, 1, categorical, is_sparse(matrix), int(matrix.shape[1]))
+    if watched is not None:
+        setting = replace(setting, watched=_of_classes(seen, *watched), limit=limit)
     estimator = family.build(params, setting)
     with one_thread():
-        family.fit(estimator, ready, codes, setting)
-    return family.freeze(estimator), tuple(int(code) for code in seen)
+        rounds = family.fit(estimator, ready, codes, setting)
+    return family.freeze(estimator), tuple(int(code) for code in seen), rounds
+
+
+def _of_classes(seen: NDArray[np.int64], matrix: Matrix, y: NDArray[np.int64]) -> tuple[Matrix, NDArray[np.int64]]:
+    """Return the rows whose class was seen in fitting, with its code there."""
+    known = np.isin(y, seen)
+    return (matrix if known.all() else matrix[known]), np.searchsorted(seen, y[known])
 
 
 def sample_rows(y: NDArray[np.int64], most: int | None, seed: int) -> NDArray[np.int64] | None:
@@ -175,18 +196,27 @@ def save_model(model: FittedModel, folder: Path) -> None:
         "classes": model.classes,
         "seen": list(model.seen),
         "rows_used": model.rows_used,
+        "weights": list(model.weights),
     }
     _write_json(folder / "model.json", facts)
     _write_json(folder / "encoding.json", model.encoding.to_dict())
-    kind = FAMILIES[model.family].file
+    for place, estimator in enumerate(model.estimators):
+        _write_estimator(FAMILIES[model.family].file, estimator, folder / _stem(place))
+
+
+def _stem(place: int) -> str:
+    return f"model_{place}" if place else "model"
+
+
+def _write_estimator(kind: str, estimator: Estimator, path: Path) -> None:
     if kind == "lightgbm":
-        (folder / "model.txt").write_text(model.estimator.model_to_string(), "utf-8")
+        path.with_suffix(".txt").write_text(estimator.model_to_string(), "utf-8")
     elif kind == "xgboost":
-        (folder / "model.ubj").write_bytes(bytes(model.estimator.save_raw("ubj")))
+        path.with_suffix(".ubj").write_bytes(bytes(estimator.save_raw("ubj")))
     else:
         from tahona.learn.skops_file import write_estimator
 
-        write_estimator(model.estimator, folder / "model.skops")
+        write_estimator(estimator, path.with_suffix(".skops"))
 
 
 def load_model(folder: Path) -> FittedModel:
@@ -204,30 +234,34 @@ def load_model(folder: Path) -> FittedModel:
         family=facts["family"],
         params=facts["params"],
         encoding=Encoding.from_dict(_read_json(folder / "encoding.json")),
-        estimator=_read_estimator(FAMILIES[facts["family"]].file, folder),
+        estimators=tuple(
+            _read_estimator(FAMILIES[facts["family"]].file, folder / _stem(place))
+            for place in range(len(facts["weights"]))
+        ),
         classes=facts["classes"],
         seen=tuple(facts["seen"]),
         rows_used=facts["rows_used"],
+        weights=tuple(facts["weights"]),
     )
 
 
-def _read_estimator(kind: str, folder: Path) -> Estimator:
+def _read_estimator(kind: str, file: Path) -> Estimator:
     if kind == "lightgbm":
         from lightgbm.basic import LightGBMError
 
-        path = folder / "model.txt"
+        path = file.with_suffix(".txt")
         try:
             return read_lightgbm(_read_bytes(path).decode("utf-8"))
         except (LightGBMError, UnicodeDecodeError) as error:
             raise _broken(path) from error
     if kind == "xgboost":
-        path = folder / "model.ubj"
+        path = file.with_suffix(".ubj")
         data = bytearray(_read_bytes(path))
         try:
             return read_xgboost(data)
         except ValueError as error:  # XGBoostError is one
             raise _broken(path) from error
-    path = folder / "model.skops"
+    path = file.with_suffix(".skops")
     _check_types(path)
     import skops.io
 

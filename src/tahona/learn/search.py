@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 
 from tahona.core.metrics import METRICS
 from tahona.errors import InputError, SetupError
+from tahona.learn.budget import Allowance, rows_in_time
+from tahona.learn.ensemble import DecisionRule, greedy_weights, mix
 from tahona.learn.families import FAMILIES, Family
-from tahona.learn.families.family import Codes, Scores
+from tahona.learn.families.family import Codes, Limit, Scores
 from tahona.learn.folds import Encoded, Fold, TrainingRows, fold_digest
 from tahona.learn.journal import FoldNote, Journal
 from tahona.learn.model import FittedModel, fit_estimator, sample_rows
+from tahona.learn.race import Race
 from tahona.learn.space import Study, check_space, grid, is_grid
 from tahona.learn.trial import FoldData, FoldOutcome, FoldTask, run_fold
 from tahona.ports import Lost
@@ -33,20 +37,33 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, Mapping[str, Any]], None]
 
+MEMBERS = 4
+"""Trials of which a family with boosting rounds may be mixed."""
+MIX_GAIN = 5e-4
+"""How much better than its best trial a family's mixture must be: it costs one more fit on all rows per member."""
+_TRIALS = 20
+"""Trials of a study for which neither the project file nor a portfolio says how many."""
+_MOST_TRIALS = 10_000
+"""Trials of a study that ends in time."""
 _GRID_BATCH = 16
 """Grid points under way at a time: bounds the out-of-fold scores held in memory. No result depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One point of the search space. ``value`` is the mean over the folds, NaN if a fold failed."""
+    """One point of the search space. ``value`` is the mean over the folds, NaN if a fold failed.
+
+    A ``dropped`` trial was clearly behind after some of the folds: its value is what they let expect. ``rounds`` is the
+    mean of what early stopping found on each part, None where the parameters or the family leave nothing open.
+    """
 
     number: int
     params: Mapping[str, Any]
     value: float
     fold_values: tuple[float, ...]
-    state: Literal["done", "failed"]
+    state: Literal["done", "dropped", "failed"]
     cpu_seconds: float
+    rounds: int | None = None
     error: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -61,6 +78,8 @@ class FamilyResult:
 
     family: str
     params: Mapping[str, Any]
+    members: tuple[tuple[int, float], ...]
+    """Numbers of the trials that the model is made of, with their weights: the best one, or a mixture."""
     metric: str
     fold_values: tuple[float, ...]
     oof: Scores
@@ -72,6 +91,16 @@ class FamilyResult:
     rows_used: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search settled on: trials and their weights, and what they said out of fold."""
+
+    members: tuple[tuple[Trial, float], ...]
+    fold_values: tuple[float, ...]
+    oof: Scores
+    decided: Codes
+
+
 def search_family(
     name: str,
     columns: Columns,
@@ -81,20 +110,23 @@ def search_family(
     *,
     metric: str,
     space: Mapping[str, Range] | None,
-    trials: int,
+    trials: int | None,
     batch: int,
     seed: int,
     executor: Executor,
     notes: Path,
     progress: Progress,
     cost: Mapping[str, float] | None = None,
+    limit: Limit | None = None,
 ) -> FamilyResult:
     """Find the family's best parameters and fit them on all training rows.
 
     Lists only make a grid, tried whole in scikit-learn's order; a range makes an Optuna study of ``trials`` trials,
-    proposed ``batch`` at a time. The best mean over the folds wins, of equals the first. What is finished is kept in
-    ``notes``: an interrupted search goes on, and ends as if nothing had happened. The result does not depend on the
-    executor. Raise InputError if the space is wrong or no trial succeeds.
+    proposed ``batch`` at a time, that begins with the family's portfolio. ``trials`` None is the portfolio alone in the
+    family's own space, 20 in another. The best mean over the folds wins, of equals the first. What is finished is kept
+    in ``notes``: an interrupted search goes on, and ends as if nothing had happened. The result does not depend on the
+    executor, unless there is a ``limit`` of time, in which a study then goes on as long as another trial fits.
+    Raise InputError if the space is wrong or no trial succeeds.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     family = _known(name, FAMILIES, "train.models", "family")
@@ -103,19 +135,25 @@ def search_family(
     check_space(family, ranges)
     search = _Search(family, TrainingRows(columns, schema, folds), y, metric, seed, cost, executor, progress)
     search.open_journal(notes, {"space": repr(sorted(ranges.items())), "trials": trials, "batch": batch})
-    tried = search.walk_grid(ranges) if is_grid(ranges) else search.walk_study(ranges, trials, batch)
-    best = search.best(tried)
-    oof, decided = search.out_of_fold(best)
-    model = search.fit_best(best)
+    if limit is not None:
+        search.bound(limit)
+    if is_grid(ranges):
+        tried = search.walk_grid(ranges)
+    else:
+        first = family.portfolio if space is None else ()
+        tried = search.walk_study(ranges, first or ({},), trials or len(first) or _TRIALS, batch)
+    found = search.finish(tried)
+    model = search.fit(found.members)
     # Trials ran here, in workers, or before an interruption: their notes have the time of all; the rest was spent here.
     spent = time.process_time() - cpu - search.in_trials + sum(trial.cpu_seconds for trial in tried)
     return FamilyResult(
         family=name,
-        params=best.params,
+        params=model.params,
+        members=tuple((trial.number, weight) for trial, weight in found.members),
         metric=metric,
-        fold_values=best.fold_values,
-        oof=oof,
-        oof_decided=decided,
+        fold_values=found.fold_values,
+        oof=found.oof,
+        oof_decided=found.decided,
         trials=tuple(tried),
         seconds=time.perf_counter() - wall,
         cpu_seconds=spent,
@@ -159,9 +197,13 @@ class _Search:
         self.journal: Journal
         self.in_trials = 0.0
         """CPU seconds of the trials that ran in this very process."""
-        self.top = -np.inf
-        self.held: tuple[int, list[FoldOutcome]] | None = None
-        """Number and outcomes of the best trial, unless it was read from the journal."""
+        self.members = 1 if family.rounds is None else MEMBERS
+        self.tops: list[Trial] = []
+        """The best trials so far, the best first; of equals the earlier."""
+        self.held: dict[int, list[FoldOutcome]] = {}
+        """Their outcomes by number, unless they were read from the journal."""
+        self.most_rows = family.most_rows
+        self.allowance: Allowance | None = None
 
     def open_journal(self, notes: Path, facts: Mapping[str, Any]) -> None:
         key = {
@@ -171,58 +213,114 @@ class _Search:
             "seed": self.seed,
             "cost": self.cost,
             "rows": self.rows.digest,
-            "folds": fold_digest(self.y, *(part for fold in self.rows.folds for part in fold)),
+            "parts": [part.digest for part in self.rows.parts],
+            "y": fold_digest(self.y),
         }
         self.journal = Journal(notes, key)
+
+    def bound(self, limit: Limit) -> None:
+        """Let the search end in time; where even the first trial would take too long, learn from fewer rows."""
+        rows = [len(part.fit) for part in self.rows.parts]
+        share = sum(rows) / len(self.y)
+        self.allowance = Allowance(limit.clock, limit.seconds, share, len(rows))
+        if self.family.rounds is None and not self.family.blind:
+            self.most_rows = rows_in_time(self.allowance, self.probe, len(self.y), self.most_rows)
+
+    def probe(self, rows: int) -> None:
+        """Fit the family's default on so many rows, to see what it costs."""
+        matrix, y = self.encoded(None).fit, self.y
+        sample = sample_rows(y, rows, self.seed)
+        if sample is not None:
+            matrix, y = matrix[sample], y[sample]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit_estimator(self.family, {}, matrix, y, seed=self.seed)
 
     def walk_grid(self, space: Mapping[str, Range]) -> list[Trial]:
         points = grid(space)
         tried: list[Trial] = []
-        for start in range(0, len(points), _GRID_BATCH):
-            tried += self.run(points[start : start + _GRID_BATCH], start, len(points))
+        size = _GRID_BATCH if self.allowance is None else self.executor.workers
+        for start in range(0, len(points), size):
+            if tried and not self.in_time():
+                break
+            tried += self.run(points[start : start + size], start, len(points))
         return tried
 
-    def walk_study(self, space: Mapping[str, Range], trials: int, batch: int) -> list[Trial]:
-        study = Study(space, defaults=self.family.defaults, seed=self.seed, trials=trials)
+    def walk_study(
+        self, space: Mapping[str, Range], first: Sequence[Mapping[str, Any]], trials: int, batch: int
+    ) -> list[Trial]:
+        """Try what is proposed; once three trials are known, leave those behind that are clearly worse."""
+        if self.allowance is not None:
+            trials, batch = _MOST_TRIALS, min(batch, self.executor.workers)
+        study = Study(space, first=first, defaults=self.family.defaults, seed=self.seed, trials=trials)
         tried: list[Trial] = []
-        while len(tried) < trials:
+        while len(tried) < trials and (not tried or self.in_time()):
             proposals = study.ask(min(batch, trials - len(tried)))
-            done = self.run(proposals, len(tried), trials)
+            done = self.run(proposals, len(tried), trials, rivals=tried if len(self.rows.parts) > 1 else ())
             study.tell([self.sign * trial.value for trial in done])
             tried += done
         return tried
 
-    def run(self, points: Sequence[Mapping[str, Any]], first: int, of: int) -> list[Trial]:
-        """Try these points on every fold; folds noted in the journal are not run again."""
-        missing = [
-            (place, fold)
-            for place in range(len(points))
-            for fold in range(len(self.rows.folds))
-            if (first + place, fold) not in self.journal.notes
-        ]
-        tasks = (self.task(first + place, points[place], fold) for place, fold in missing)
-        outcomes = self.executor.map(run_fold, tasks)
-        fresh: dict[int, list[FoldOutcome]] = {}
+    def in_time(self) -> bool:
+        """Tell whether there is time for another trial."""
+        return self.allowance is None or self.allowance.fits(self.last_fit())
+
+    def last_fit(self) -> float:
+        """Return what the trials cost that may have to be fitted on all rows."""
+        return sum(trial.cpu_seconds for trial in self.tops)
+
+    def run(
+        self, points: Sequence[Mapping[str, Any]], first: int, of: int, rivals: Sequence[Trial] = ()
+    ) -> list[Trial]:
+        """Try these points on every part; what is noted in the journal is not run again.
+
+        With enough ``rivals`` the parts come one after the other, and only points not clearly behind stay in the race.
+        """
+        race = Race([trial.fold_values for trial in rivals if trial.state == "done"], self.sign)
+        parts = range(len(self.rows.parts))
+        fresh: dict[int, list[FoldOutcome]] = {first + place: [] for place in range(len(points))}
+        running = {first + place: params for place, params in enumerate(points)}
+        for stage in [(part,) for part in parts] if race.on else [tuple(parts)]:
+            self.run_stage(running, stage, fresh)
+            running = {
+                number: params
+                for number, params in running.items()
+                if not race.lost([value for note in self.notes_of(number) for value in note.values])
+            }
         trials = []
         for place, params in enumerate(points):
-            number = first + place
-            for _, fold in (pair for pair in missing if pair[0] == place):
-                outcome = self.outcome(number, fold, next(outcomes))
-                self.journal.add(outcome.note)
-                self.in_trials += outcome.note.cpu_seconds if outcome.process == os.getpid() else 0.0
-                fresh.setdefault(number, []).append(outcome)
-            trial = self.sum_up(number, params)
-            self.hold(trial, fresh.pop(number, []))
+            trial = self.sum_up(first + place, params, race)
+            self.hold(trial, fresh[trial.number])
             trials.append(trial)
             self.progress("trial", self.event(trial, of))
         return trials
 
-    @staticmethod
-    def outcome(number: int, fold: int, found: FoldOutcome | Lost) -> FoldOutcome:
-        """Return what a worker gave; a fold whose worker ended each time is one that failed."""
-        if not isinstance(found, Lost):
-            return found
-        return FoldOutcome(FoldNote(number, fold, None, 0.0, found.reason), process=0)
+    def run_stage(
+        self, points: Mapping[int, Mapping[str, Any]], parts: Sequence[int], fresh: dict[int, list[FoldOutcome]]
+    ) -> None:
+        """Run these trials on these parts, and note how each went as soon as it is known."""
+        missing = [(number, part) for number in points for part in parts if (number, part) not in self.journal.notes]
+        tasks = (self.task(number, points[number], part) for number, part in missing)
+        for (number, part), found in zip(missing, self.executor.map(run_fold, tasks), strict=True):
+            outcome = found
+            if isinstance(outcome, Lost):
+                outcome = FoldOutcome(FoldNote(number, part, (), 0.0, outcome.reason), process=0)
+            self.journal.add(outcome.note)
+            here = outcome.process == os.getpid()
+            self.in_trials += outcome.note.cpu_seconds if here else 0.0
+            if self.allowance is not None and not here:
+                self.allowance.elsewhere += outcome.note.cpu_seconds
+            fresh[number].append(outcome)
+
+    def settled(self, trial: Trial) -> dict[str, Any]:
+        """Return the trial's parameters with the rounds that early stopping found."""
+        found = {} if self.family.rounds is None or trial.rounds is None else {self.family.rounds: trial.rounds}
+        return {**trial.params, **found}
+
+    def notes_of(self, number: int) -> list[FoldNote]:
+        """Return what is noted of a trial, part by part, up to the first that was not run."""
+        found = (self.journal.notes.get((number, part)) for part in range(len(self.rows.parts)))
+        return list(takewhile(lambda note: note is not None, found))  # type: ignore[arg-type]
 
     def event(self, trial: Trial, of: int) -> dict[str, Any]:
         return {
@@ -230,91 +328,126 @@ class _Search:
             "number": trial.number,
             "of": of,
             "value": None if np.isnan(trial.value) else trial.value,
-            "best": self.sign * self.top if np.isfinite(self.top) else None,
+            "best": self.tops[0].value if self.tops else None,
             "state": trial.state,
         }
 
-    def encoded(self, fold: int | None) -> Encoded:
+    def encoded(self, part: int | None) -> Encoded:
         encode = self.rows.unread if self.family.blind else self.rows.encode
-        return encode(self.family.wants, fold)
+        return encode(self.family.wants, part)
 
-    def task(self, number: int, params: Mapping[str, Any], fold: int) -> FoldTask:
+    def task(self, number: int, params: Mapping[str, Any], part: int) -> FoldTask:
         return FoldTask(
             family=self.family.name,
             number=number,
-            fold=fold,
+            part=part,
             params=params,
-            data=self.executor.share(self.data_key(fold), lambda: self.data(fold)),
+            data=self.executor.share(self.data_key(part), lambda: self.data(part)),
             classes=self.classes,
             seed=self.seed,
             metric=self.metric,
             cost=self.cost,
+            limit=self.allowance.limit(self.last_fit()) if self.allowance else None,
         )
 
-    def data(self, fold: int) -> FoldData:
-        encoded = self.encoded(fold)
-        fit, judge = self.rows.folds[fold]
-        matrix, y_fit = encoded.fit, self.y[fit]
-        sample = sample_rows(y_fit, self.family.most_rows, self.seed)
+    def data(self, number: int) -> FoldData:
+        encoded, part = self.encoded(number), self.rows.parts[number]
+        matrix, y_fit = encoded.fit, self.y[part.fit]
+        sample = sample_rows(y_fit, self.most_rows, self.seed)
         if sample is not None:
             matrix, y_fit = matrix[sample], y_fit[sample]
         assert encoded.judge is not None
-        return FoldData(matrix, y_fit, encoded.judge, self.y[judge], encoded.encoding.categorical)
+        return FoldData(matrix, y_fit, encoded.judge, self.y[part.judged], encoded.encoding.categorical, part.sizes)
 
-    def data_key(self, fold: int) -> str:
+    def data_key(self, part: int) -> str:
         """Name what `data` gives: other families that read the rows in the same way find it under this name."""
         family = self.family
         wants = "nothing" if family.blind else family.wants
-        sample = "all" if family.most_rows is None else f"{family.most_rows}.{self.seed}"
-        return f"{self.rows.digest}-{wants}-{sample}-{fold_digest(self.y, *self.rows.folds[fold])}"
+        sample = "all" if self.most_rows is None else f"{self.most_rows}.{self.seed}"
+        return f"{self.rows.digest}-{wants}-{sample}-{self.rows.parts[part].digest}-{fold_digest(self.y)}"
 
-    def sum_up(self, number: int, params: Mapping[str, Any]) -> Trial:
-        notes = [self.journal.notes[number, fold] for fold in range(len(self.rows.folds))]
-        values = tuple(np.nan if note.value is None else note.value for note in notes)
+    def sum_up(self, number: int, params: Mapping[str, Any], race: Race) -> Trial:
+        notes = self.notes_of(number)
+        values = tuple(
+            value
+            for note, part in zip(notes, self.rows.parts, strict=False)
+            for value in note.values or (np.nan,) * len(part.sizes)
+        )
         error = next((note.error for note in notes if note.error), "")
         # A fold that lacks a class has no AUC; the mean is then that of the other folds.
         known = [value for value in values if not np.isnan(value)]
         failed = bool(error) or not known
+        whole = len(notes) == len(self.rows.parts)
+        rounds = [note.rounds for note in notes if note.rounds is not None]
+        seconds = sum(note.cpu_seconds for note in notes)
+        if self.allowance is not None:
+            self.allowance.costs.append(seconds)
         return Trial(
             number=number,
             params=params,
-            value=np.nan if failed else float(np.mean(known)),
+            value=np.nan if failed else float(np.mean(known)) if whole else race.expected(values),
             fold_values=values,
-            state="failed" if failed else "done",
-            cpu_seconds=sum(note.cpu_seconds for note in notes),
+            state="failed" if failed else "done" if whole else "dropped",
+            cpu_seconds=seconds,
+            rounds=max(1, round(sum(rounds) / len(rounds))) if rounds else None,
             error=error,
             warnings=tuple(sorted({name for note in notes for name in note.warnings})),
         )
 
     def hold(self, trial: Trial, outcomes: list[FoldOutcome]) -> None:
-        """Keep the predictions of a trial that is better than all before it."""
-        if trial.state == "done" and self.sign * trial.value > self.top:
-            self.top = self.sign * trial.value
-            whole = len(outcomes) == len(self.rows.folds)
-            self.held = (trial.number, outcomes) if whole else None
+        """Keep the predictions of the best trials, those that were not read from the journal."""
+        if trial.state != "done":
+            return
+        self.tops = sorted([*self.tops, trial], key=lambda each: -self.sign * each.value)[: self.members]
+        if len(outcomes) == len(self.rows.parts):
+            self.held[trial.number] = outcomes
+        kept = {each.number for each in self.tops}
+        self.held = {number: outcomes for number, outcomes in self.held.items() if number in kept}
 
-    def best(self, trials: Sequence[Trial]) -> Trial:
-        done = [trial for trial in trials if trial.state == "done"]
-        if not done:
+    def finish(self, trials: Sequence[Trial]) -> Found:
+        """Take the best trial, or a mixture of the best few where that is clearly better and the family allows it."""
+        if not self.tops:
             reasons = sorted({trial.error or "the metric does not exist on any fold" for trial in trials})
             raise InputError(
                 f"No trial of {self.family.name} succeeded: {'; '.join(reasons)}.",
                 where=f"train.search.{self.family.name}",
                 fix="Change the family's search space, or leave the family out of [train] models.",
             )
-        return max(done, key=lambda trial: self.sign * trial.value)  # of equals max takes the first
+        best, *others = self.tops
+        oof, decided = self.out_of_fold(best)
+        alone = Found(((best, 1.0),), best.fold_values, oof, decided)
+        if not others:
+            return alone
+        scores = {str(best.number): oof} | {str(trial.number): self.out_of_fold(trial)[0] for trial in others}
+        folds = [
+            (part.fit, block) for part in self.rows.parts for block in np.split(part.judged, np.cumsum(part.sizes)[:-1])
+        ]
+        rule = DecisionRule(cost=self.cost)
+        mixture = greedy_weights(scores, self.y, folds, self.metric, rule=rule, gain=MIX_GAIN)
+        if not mixture.weights:
+            return alone
+        mixed = mix(scores, mixture.weights)
+        known = ~np.isnan(mixed[:, 0])
+        members = tuple((trial, mixture.weights.get(str(trial.number), 0.0)) for trial in self.tops)
+        return Found(
+            tuple(member for member in members if member[1]),
+            mixture.fold_values,
+            mixed,
+            np.where(known, np.argmax(np.nan_to_num(mixed), axis=1), -1),
+        )
 
-    def out_of_fold(self, best: Trial) -> tuple[Scores, Codes]:
-        """Return the best trial's scores and decisions for every training row that a fold judges."""
-        if self.held is not None and self.held[0] == best.number:
-            outcomes: Iterable[FoldOutcome | Lost] = self.held[1]
+    def out_of_fold(self, trial: Trial) -> tuple[Scores, Codes]:
+        """Return a trial's scores and decisions for every training row that a fold judges."""
+        outcomes: Iterable[FoldOutcome | Lost]
+        if trial.number in self.held:
+            outcomes = self.held[trial.number]
         else:
-            folds = range(len(self.rows.folds))
-            outcomes = self.executor.map(run_fold, (self.task(best.number, best.params, fold) for fold in folds))
+            parts = range(len(self.rows.parts))
+            outcomes = self.executor.map(run_fold, (self.task(trial.number, trial.params, part) for part in parts))
         flat = self.family.gives == "margin" and self.classes == 2
         oof = np.full(len(self.y) if flat else (len(self.y), self.classes), np.nan)
         decided = np.full(len(self.y), -1, dtype=np.int64)
-        for outcome, (_, judge) in zip(outcomes, self.rows.folds, strict=True):
+        for outcome, part in zip(outcomes, self.rows.parts, strict=True):
             if isinstance(outcome, Lost):
                 raise SetupError(
                     f"The best trial of {self.family.name} succeeded once and failed now: {outcome.reason}.",
@@ -323,28 +456,38 @@ class _Search:
                 )
             assert outcome.scores is not None
             assert outcome.decided is not None
-            oof[judge] = outcome.scores
-            decided[judge] = outcome.decided
+            oof[part.judged] = outcome.scores
+            decided[part.judged] = outcome.decided
         return oof, decided
 
-    def fit_best(self, best: Trial) -> FittedModel:
+    def fit(self, members: Sequence[tuple[Trial, float]]) -> FittedModel:
+        """Fit the chosen parameters on all training rows."""
         encoded = self.encoded(None)
         matrix, y = encoded.fit, self.y
-        sample = sample_rows(y, self.family.most_rows, self.seed)
+        sample = sample_rows(y, self.most_rows, self.seed)
         if sample is not None:
             matrix, y = matrix[sample], y[sample]
+        estimators = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimator, seen = fit_estimator(
-                self.family, best.params, matrix, y, seed=self.seed, categorical=encoded.encoding.categorical
-            )
+            for trial, _ in members:
+                estimator, seen, _ = fit_estimator(
+                    self.family,
+                    self.settled(trial),
+                    matrix,
+                    y,
+                    seed=self.seed,
+                    categorical=encoded.encoding.categorical,
+                )
+                estimators.append(estimator)
         return FittedModel(
             family=self.family.name,
-            params=dict(best.params),
+            params=self.settled(members[0][0]),
             encoding=encoded.encoding,
-            estimator=estimator,
+            estimators=tuple(estimators),
             classes=self.classes,
             seen=seen,
             rows_used=len(y),
+            weights=tuple(weight for _, weight in members),
             warnings=tuple(sorted({warning.category.__name__ for warning in caught})),
         )

@@ -77,7 +77,9 @@ class Study:
     of the batches before and on nothing else.
     """
 
-    def __init__(self, space: Mapping[str, Range], *, defaults: Params, seed: int, trials: int) -> None:
+    def __init__(
+        self, space: Mapping[str, Range], *, defaults: Params, seed: int, trials: int, first: Sequence[Params] = ({},)
+    ) -> None:
         import optuna
 
         self.seed = seed
@@ -86,11 +88,13 @@ class Study:
         self.distributions = {name: _distribution(space[name]) for name in sorted(space)}
         with _quiet_optuna():
             self.study = optuna.create_study(direction="maximize")
-        self.study.enqueue_trial({name: _nearest(space[name], defaults.get(name)) for name in sorted(space)})
+        for params in first:
+            known = {**defaults, **params}
+            self.study.enqueue_trial({name: _nearest(space[name], known.get(name)) for name in sorted(space)})
         self.waiting: list[optuna.Trial] = []
 
     def ask(self, size: int) -> list[dict[str, Any]]:
-        """Propose the next batch; the first proposal of all is the family's own default."""
+        """Propose the next batch, at first what was given to begin with."""
         import optuna
 
         seed = int(np.random.SeedSequence([self.seed, self.batches]).generate_state(1)[0])

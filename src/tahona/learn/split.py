@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tahona.core.schema import Schema
     from tahona.project.model import SplitPart
 
+MANY_ROWS = 25_000
+"""Training rows from which one validation part tells enough, where the project file does not say how many folds."""
+FOLDS = 5
+"""Folds of fewer rows, and blocks of a single validation part."""
+
 Times = NDArray[np.float64] | NDArray[np.int64]
 Fold = tuple[Codes, Codes]
 """Positions in the training part: those a model is fitted on, those it is judged on."""
@@ -50,20 +55,31 @@ def split_rows(frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, part: 
     Raises InputError where a class, a group or a date is too rare for the cut, DataError where the label or the column
     ``by`` has rows that cannot be placed.
     """
-    _check_classes(y, schema, part.folds)
+    single = part.folds == 1 or (part.folds is None and len(y) * (1 - part.test) > MANY_ROWS)
+    folds = FOLDS if single or part.folds is None else part.folds
+    _check_classes(y, schema, folds)
     if part.kind == "time":
-        result = _split_by_time(frame, y, schema, part)
+        result = _split_by_time(frame, y, schema, part, folds)
     elif part.kind == "group":
-        result = _split_by_group(frame, y, schema, part)
+        result = _split_by_group(frame, y, schema, part, folds)
     elif part.duplicates == "together":
         equal = _equal_features(frame, schema)
-        result = _split_whole_groups(equal, y, part, word="distinct rows")
+        result = _split_whole_groups(equal, y, part, folds, word="distinct rows")
         repeated = len(y) - len(np.unique(equal))
         result = _with(result, Finding("duplicates_together", facts={"rows": repeated}))
     else:
-        result = _split_at_random(y, part)
-    _check_training_part(y[result.train], schema, result, part)
-    return result
+        result = _split_at_random(y, part, folds)
+    _check_training_part(y[result.train], schema, result, part.kind, folds)
+    return _with_one_part(result, part) if single else result
+
+
+def _with_one_part(result: SplitResult, part: SplitPart) -> SplitResult:
+    """Keep the last fold alone, its judged rows in blocks (of time, or drawn): one fit then has several values."""
+    fit, judged = result.folds[-1]
+    facts = {"fit": len(fit), "judged": len(judged), "blocks": FOLDS}
+    order = judged if part.kind == "time" else np.random.default_rng(part.seed).permutation(judged)
+    blocks = tuple((fit, np.sort(block)) for block in np.array_split(order, FOLDS))
+    return replace(_with(result, Finding("one_validation_part", facts=facts)), folds=blocks)
 
 
 def _check_classes(y: NDArray[np.int64], schema: Schema, folds: int) -> None:
@@ -95,14 +111,14 @@ def _check_classes(y: NDArray[np.int64], schema: Schema, folds: int) -> None:
             )
 
 
-def _check_training_part(y: NDArray[np.int64], schema: Schema, result: SplitResult, part: SplitPart) -> None:
+def _check_training_part(y: NDArray[np.int64], schema: Schema, result: SplitResult, kind: str, folds: int) -> None:
     counts = np.bincount(y, minlength=len(schema.labels))
     for label, count in zip(schema.labels, counts.tolist(), strict=True):
-        if count == 0 or (part.kind == "random" and count < part.folds):
+        if count == 0 or (kind == "random" and count < folds):
             rows = {0: "no row", 1: "1 row"}.get(count, f"{count} rows")
             raise InputError(
                 f"Class '{label}' has {rows} in the training part"
-                + (f", fewer than the {part.folds} folds." if count else "."),
+                + (f", fewer than the {folds} folds." if count else "."),
                 where=f"column '{schema.target}'",
                 fix="Lower split.test or split.folds, set split.stratify = true, or merge the class with another.",
             )
@@ -113,7 +129,7 @@ def _check_training_part(y: NDArray[np.int64], schema: Schema, result: SplitResu
 # ---------------------------------------------------------------------------------------------------------- random
 
 
-def _split_at_random(y: NDArray[np.int64], part: SplitPart) -> SplitResult:
+def _split_at_random(y: NDArray[np.int64], part: SplitPart, folds: int) -> SplitResult:
     """Cut single rows. The training rows keep the order of the draw, as ``train_test_split`` leaves them."""
     from sklearn.model_selection import train_test_split
 
@@ -125,16 +141,16 @@ def _split_at_random(y: NDArray[np.int64], part: SplitPart) -> SplitResult:
             where="[split]",
             fix="Set split.test so that both sides have a row of each class, or set split.stratify = false.",
         )
-    if rows - tested < part.folds:
+    if rows - tested < folds:
         raise InputError(
-            f"{rows - tested} training rows cannot be cut into {part.folds} folds.",
+            f"{rows - tested} training rows cannot be cut into {folds} folds.",
             where="[split]",
             fix="Lower split.test or split.folds.",
         )
     train, test = train_test_split(
         np.arange(rows), test_size=part.test, random_state=part.seed, stratify=y if part.stratify else None
     )
-    return SplitResult(train, test, () if _too_few(y[train], part.folds) else _stratified_folds(y[train], part))
+    return SplitResult(train, test, () if _too_few(y[train], folds) else _stratified_folds(y[train], part, folds))
 
 
 def _too_few(y: NDArray[np.int64], folds: int) -> bool:
@@ -142,17 +158,19 @@ def _too_few(y: NDArray[np.int64], folds: int) -> bool:
     return int(np.bincount(y)[np.unique(y)].min()) < folds
 
 
-def _stratified_folds(y: NDArray[np.int64], part: SplitPart) -> tuple[Fold, ...]:
+def _stratified_folds(y: NDArray[np.int64], part: SplitPart, folds: int) -> tuple[Fold, ...]:
     from sklearn.model_selection import StratifiedKFold
 
-    folding = StratifiedKFold(part.folds, shuffle=part.shuffle, random_state=part.seed if part.shuffle else None)
+    folding = StratifiedKFold(folds, shuffle=part.shuffle, random_state=part.seed if part.shuffle else None)
     return tuple((fit, validate) for fit, validate in folding.split(np.zeros(len(y)), y))
 
 
 # ----------------------------------------------------------------------------------------------------------- group
 
 
-def _split_by_group(frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, part: SplitPart) -> SplitResult:
+def _split_by_group(
+    frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, part: SplitPart, folds: int
+) -> SplitResult:
     name = _by(frame, part)
     missing = frame[name].isna().to_numpy()
     groups = column_codes(read_texts(frame[name], name))
@@ -162,40 +180,42 @@ def _split_by_group(frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, p
         found.append(Finding("group_nulls", name, {"rows": int(missing.sum())}))
     if part.duplicates == "together":
         groups = join_groups(groups, _equal_features(frame, schema))
-    result = _split_whole_groups(groups, y, part, word=f"groups in '{name}'")
+    result = _split_whole_groups(groups, y, part, folds, word=f"groups in '{name}'")
     trained, tested = len(np.unique(groups[result.train])), len(np.unique(groups[result.test]))
     share = round(100 * len(result.test) / len(y), 1)
     found.append(Finding("groups_apart", name, {"train": trained, "test": tested, "share": share}))
     return _with(result, *found)
 
 
-def _split_whole_groups(groups: Codes, y: NDArray[np.int64], part: SplitPart, *, word: str) -> SplitResult:
+def _split_whole_groups(groups: Codes, y: NDArray[np.int64], part: SplitPart, folds: int, *, word: str) -> SplitResult:
     """Put whole groups on one side, and whole groups into one fold, with class shares as even as the groups allow."""
     count = len(np.unique(groups))
-    if count < part.folds + 1:
+    if count < folds + 1:
         raise InputError(
-            f"There are {count} {word}; {part.folds} folds and a test part need at least {part.folds + 1}.",
+            f"There are {count} {word}; {folds} folds and a test part need at least {folds + 1}.",
             where="[split]",
             fix="Lower split.folds, or choose another split.",
         )
     seed = part.seed if part.shuffle else None
     side = share_out(groups, y, (1 - part.test, part.test), seed=part.seed)
     train, test = np.flatnonzero(side == 0), np.flatnonzero(side == 1)
-    if len(np.unique(groups[train])) < part.folds or not len(test):
+    if len(np.unique(groups[train])) < folds or not len(test):
         raise InputError(
-            f"The {count} {word} are too unequal: the training part cannot be cut into {part.folds} folds.",
+            f"The {count} {word} are too unequal: the training part cannot be cut into {folds} folds.",
             where="[split]",
             fix="Lower split.folds or split.test.",
         )
-    fold = share_out(groups[train], y[train], (1 / part.folds,) * part.folds, seed=seed)
-    folds = tuple((np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(part.folds))
-    return _usable(SplitResult(train, test, folds), y[train])
+    fold = share_out(groups[train], y[train], (1 / folds,) * folds, seed=seed)
+    cuts = tuple((np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(folds))
+    return _usable(SplitResult(train, test, cuts), y[train])
 
 
 # ------------------------------------------------------------------------------------------------------------ time
 
 
-def _split_by_time(frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, part: SplitPart) -> SplitResult:
+def _split_by_time(
+    frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, part: SplitPart, folds: int
+) -> SplitResult:
     """Test on the latest rows; fold n is judged on block n + 1 after fitting on all blocks before it."""
     name = _by(frame, part)
     times = time_values(frame[name], name)
@@ -220,10 +240,10 @@ def _split_by_time(frame: pd.DataFrame, y: NDArray[np.int64], schema: Schema, pa
         if not keep.all():
             found.append(Finding("repeats_left_out", facts={"rows": int((~keep).sum())}))
         train = train[keep]
-        folds = _without_repeats(_expanding_folds(times[train], name, part.folds), equal[train])
+        cuts = _without_repeats(_expanding_folds(times[train], name, folds), equal[train])
     else:
-        folds = _expanding_folds(times[train], name, part.folds)
-    return _with(_usable(SplitResult(train, test, folds), y[train]), *found)
+        cuts = _expanding_folds(times[train], name, folds)
+    return _with(_usable(SplitResult(train, test, cuts), y[train]), *found)
 
 
 def time_values(values: pd.Series[Any], name: str) -> Times:

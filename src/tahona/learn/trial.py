@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tahona.core.metrics import METRICS, compute
 from tahona.errors import TahonaError
 from tahona.learn.families import FAMILIES, Family
-from tahona.learn.families.family import Codes, Matrix, Scores, Setting
+from tahona.learn.families.family import Codes, Limit, Matrix, Scores, Setting
 from tahona.learn.journal import FoldNote
 from tahona.learn.model import ask, fit_estimator
 from tahona.learn.threads import one_thread
@@ -27,33 +27,35 @@ _RANKS = ("roc_auc", "pr_auc")
 
 @dataclass(frozen=True, slots=True)
 class FoldData:
-    """One fold, encoded: the same for every trial."""
+    """One part, encoded: the same for every trial. Its judged rows lie in blocks of these sizes."""
 
     fit: Matrix
     y_fit: NDArray[np.int64]
     judge: Matrix
     y_judge: NDArray[np.int64]
     categorical: tuple[int, ...]
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FoldTask:
-    """Everything a worker needs for one trial on one fold."""
+    """Everything a worker needs for one trial on one part."""
 
     family: str
     number: int
-    fold: int
+    part: int
     params: Mapping[str, Any]
     data: FoldData
     classes: int
     seed: int
     metric: str
     cost: Mapping[str, float] | None
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FoldOutcome:
-    """How it went, in which process, and what the rows of the fold were given (None where the estimator gave up)."""
+    """How it went, in which process, and what the judged rows were given (None where the estimator gave up)."""
 
     note: FoldNote
     process: int
@@ -62,26 +64,39 @@ class FoldOutcome:
 
 
 def run_fold(task: FoldTask) -> FoldOutcome:
-    """Run one trial on one fold. What the library raises is an outcome, a lack of memory too; our bugs go through."""
+    """Run one trial on one part. What the library raises is an outcome, a lack of memory too; our bugs go through."""
     family, data = FAMILIES[task.family], task.data
     _import_library(task.family)
     started = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            estimator, seen = fit_estimator(
-                family, task.params, data.fit, data.y_fit, seed=task.seed, categorical=data.categorical
+            estimator, seen, rounds = fit_estimator(
+                family,
+                task.params,
+                data.fit,
+                data.y_fit,
+                seed=task.seed,
+                categorical=data.categorical,
+                watched=(data.judge, data.y_judge) if leaves_rounds_open(family, task.params) else None,
+                limit=task.limit,
             )
             scores, decided = ask(family, estimator, data.judge, seen, task.classes)
         except Exception as error:
             if not _is_outcome(error):
                 raise
             spent = time.process_time() - started
-            return FoldOutcome(FoldNote(task.number, task.fold, None, spent, _reason(error)), os.getpid())
-    value = _judge(task, family, scores, decided)
+            return FoldOutcome(FoldNote(task.number, task.part, (), spent, _reason(error)), os.getpid())
+    values = _judge(task, family, scores, decided)
     spent = time.process_time() - started
     names = tuple(sorted({warning.category.__name__ for warning in caught}))
-    return FoldOutcome(FoldNote(task.number, task.fold, value, spent, "", names), os.getpid(), scores, decided)
+    note = FoldNote(task.number, task.part, values, spent, "", names, rounds)
+    return FoldOutcome(note, os.getpid(), scores, decided)
+
+
+def leaves_rounds_open(family: Family, params: Mapping[str, Any]) -> bool:
+    """Tell whether these parameters leave the number of boosting rounds to early stopping."""
+    return family.rounds is not None and family.rounds not in params
 
 
 @cache
@@ -111,14 +126,23 @@ def _reason(error: Exception) -> str:
     return f"{name}: {error}" if name == "InvalidParameterError" else name
 
 
-def _judge(task: FoldTask, family: Family, scores: Scores, decided: Codes) -> float:
+def _judge(task: FoldTask, family: Family, scores: Scores, decided: Codes) -> tuple[float, ...]:
+    """Return the metric on each block of judged rows."""
+    y = task.data.y_judge
     proba: Scores | None = scores
     if METRICS[task.metric].needs == "decision":
         proba = None
     elif family.gives == "margin" and task.metric not in _RANKS:
-        proba = _probabilities(scores, task.data.y_judge, task.classes)
-    values = compute((task.metric,), task.data.y_judge, proba, decided, cost=task.cost, classes=task.classes)
-    return values[task.metric]
+        proba = _probabilities(scores, y, task.classes)
+    values = []
+    start = 0
+    for size in task.data.sizes:
+        block = slice(start, start + size)
+        start += size
+        seen = None if proba is None else proba[block]
+        found = compute((task.metric,), y[block], seen, decided[block], cost=task.cost, classes=task.classes)
+        values.append(found[task.metric])
+    return tuple(values)
 
 
 def _probabilities(margins: Scores, y: NDArray[np.int64], classes: int) -> Scores:

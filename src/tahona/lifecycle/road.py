@@ -12,6 +12,7 @@ from tahona.core.plan import Plan, Step, make_plan
 from tahona.core.records import StepRecord
 from tahona.digests import digest_json
 from tahona.errors import InputError
+from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.results import StepResult, refusal_to_dict
@@ -149,6 +150,7 @@ class Road:
                 ledger=opened.ledger,
                 executor=opened.executor,
                 progress=self.progress,
+                limit=allot(opened.project, self.plan, step, self._results, opened.store),
             )
             refusal = place.run(context, self._inputs(step, {**place.NEEDS, **_joined(place.NEEDS, place.SEES)}))
             written = sorted(path for path in scratch.rglob("*") if path.is_file())

@@ -113,8 +113,8 @@ class SplitPart(Part):
     """The group or time column of a `group` or `time` split."""
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of rows in the test part."""
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    """Number of folds of the training rows."""
+    folds: Annotated[int, Field(ge=1, le=50)] | None = None
+    """Number of folds of the training rows; 1 is a single validation part. Absent: 5, or 1 from 25,000 rows on."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Seed of the split and of every other random choice in the run."""
     stratify: bool = True
@@ -165,6 +165,23 @@ Range = Annotated[
 ]
 
 
+class CpuBudget(Part):
+    """`{ cpu_seconds = 300 }`: processor time of the run and its workers."""
+
+    cpu_seconds: Annotated[float, Field(gt=0)]
+    """Seconds of processor time."""
+
+
+Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(s|min|h)$")]
+
+
+def _budget_tag(value: object) -> str:
+    return "(cpu)" if isinstance(value, CpuBudget | dict) else "(clock)"
+
+
+Budget = Annotated[Annotated[CpuBudget, Tag("(cpu)")] | Annotated[Duration, Tag("(clock)")], Discriminator(_budget_tag)]
+
+
 class TrainPart(Part):
     """Which families are searched, how long, and by which metric."""
 
@@ -176,8 +193,12 @@ class TrainPart(Part):
         "logistic_regression",
     )
     """Families to train. The dummy is always on the leaderboard."""
-    trials: Annotated[int, Field(ge=1, le=100_000)] = 20
-    """Trials per family with a range in its search space; a grid is searched whole."""
+    trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Trials per family; a grid is searched whole. Absent: the family's portfolio of strong configurations and nothing
+    more, or 20 in a search space of your own."""
+    budget: Budget | None = None
+    """Time for the whole run instead of a number of trials: `"5 min"` by the clock, or `{ cpu_seconds = 300 }`. What is
+    best by then is taken; unlike with `trials`, another run may find something else."""
     search: dict[str, dict[str, Range]] = {}
     """Replaces a family's own search space; lists only make a grid, a range makes an Optuna study. `"none"` is None."""
     batch: Annotated[int, Field(ge=1, le=64)] = 4
@@ -186,6 +207,17 @@ class TrainPart(Part):
     """How scores become probabilities; `auto` takes what has the least log loss out of fold."""
     ensemble: bool = True
     """Mix families when the mixture is better out of fold."""
+
+    @property
+    def limit(self) -> tuple[Literal["cpu", "wall"], float] | None:
+        """The budget as its clock and seconds."""
+        if self.budget is None:
+            return None
+        if isinstance(self.budget, CpuBudget):
+            return "cpu", self.budget.cpu_seconds
+        number = self.budget.rstrip("hmins ")
+        unit = self.budget.removeprefix(number).strip()
+        return "wall", float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
 class DecisionPart(Part):

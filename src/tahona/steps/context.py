@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tahona.core.plan import Step
+from tahona.learn.families.family import Limit
 from tahona.ports import Executor, Ledger, Source, Store
 from tahona.project.model import Project
 
@@ -33,6 +34,8 @@ class StepContext:
     ledger: Ledger
     executor: Executor
     progress: Progress
+    limit: Limit | None = None
+    """How long this step's search may take, where the project has a time budget."""
 
     def output(self, name: str) -> Path:
         """Return where to write the result called ``name``; its folder exists."""

@@ -41,7 +41,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
     return project.part("decision") | {
         "name": project.name,
         "seed": project.split.seed,
-        **{key: train[key] for key in ("metric", "models", "calibrate", "ensemble")},
+        **{key: train[key] for key in ("metric", "models", "calibrate", "ensemble", "budget")},
     }
 
 
@@ -100,7 +100,11 @@ def run(context: StepContext, inputs: Inputs) -> None:
             "threshold": best.threshold,
             "threshold_reason": _reason(project, schema),
             "findings": [
-                finding.to_dict() for results in trained(inputs).values() for finding in _noticed(results, len(y))
+                finding.to_dict()
+                for finding in (
+                    *_budget(project),
+                    *(each for results in trained(inputs).values() for each in _noticed(results, len(y))),
+                )
             ],
         },
     )
@@ -117,6 +121,13 @@ def run(context: StepContext, inputs: Inputs) -> None:
 def trained(inputs: Inputs) -> dict[str, Mapping[str, Path]]:
     """Return the results of every train step, by family."""
     return {name.partition("@")[2]: files for name, files in inputs.items() if name.startswith("train@")}
+
+
+def _budget(project: Project) -> Iterator[Finding]:
+    """Say that a run that ends with the time is not reproducible."""
+    if project.train.limit is not None:
+        clock, seconds = project.train.limit
+        yield Finding("time_budget", facts={"budget": f"{seconds:g} s" + (" CPU" if clock == "cpu" else "")})
 
 
 def _noticed(files: Mapping[str, Path], rows: int) -> Iterator[Finding]:

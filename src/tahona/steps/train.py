@@ -27,7 +27,7 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
         "space": train["search"].get(step.family),
         "seed": project.split.seed,
         "cost": project.decision.prices,
-        **{key: train[key] for key in ("metric", "trials", "batch")},
+        **{key: train[key] for key in ("metric", "trials", "batch", "budget")},
     }
 
 
@@ -54,6 +54,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
         notes=context.notes,
         cost=context.project.decision.prices,
         progress=context.progress,
+        limit=context.limit,
     )
     write_json(
         context.output("search.json"),
@@ -63,11 +64,13 @@ def run(context: StepContext, inputs: Inputs) -> None:
             "metric": result.metric,
             "fold_values": list(result.fold_values),
             "rows_used": result.rows_used,
+            "members": [{"number": number, "weight": weight} for number, weight in result.members],
             "trials": [
                 {
                     "number": trial.number,
                     "params": dict(trial.params),
                     "value": trial.value,
+                    "rounds": trial.rounds,
                     "state": trial.state,
                     "error": trial.error,
                     "warnings": list(trial.warnings),

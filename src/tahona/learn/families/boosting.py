@@ -6,7 +6,8 @@ and the model on disk are then the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from tahona.learn.families.family import (
     Codes,
     Estimator,
     Family,
+    Limit,
     Matrix,
     Scores,
     Setting,
     is_sparse,
+    plainly,
     sigmoid,
     softmax,
     two_columns,
@@ -57,12 +60,13 @@ def _make_histograms(params: Mapping[str, Any], setting: Setting) -> Estimator:
     )
 
 
-def _fit_histograms(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> None:
+def _fit_histograms(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> int | None:
     """Fit, with at least one bin for every level of a category."""
     if setting.sparse:
-        levels = max((int(np.nanmax(matrix[:, place], initial=0.0)) + 1 for place in setting.categorical), default=0)
+        cells = np.asarray(matrix)
+        levels = max((int(np.nanmax(cells[:, place], initial=0.0)) + 1 for place in setting.categorical), default=0)
         estimator.set_params(max_bins=max(estimator.max_bins, levels))
-    estimator.fit(matrix, codes)
+    return plainly(estimator, matrix, codes, setting)
 
 
 def _histogram_scores(estimator: Estimator, matrix: Matrix) -> Scores:
@@ -86,13 +90,56 @@ def _make_lightgbm(params: Mapping[str, Any], setting: Setting) -> Estimator:
     )
 
 
-def _fit_lightgbm(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> None:
+def _fit_lightgbm(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> int | None:
     from lightgbm.basic import LightGBMError
 
+    watch: dict[str, Any] = {}
+    if setting.watched is not None:
+        rate = float(estimator.learning_rate)
+        estimator.set_params(n_estimators=_most_rounds(rate))
+        watch = {"eval_set": [setting.watched], "callbacks": _lightgbm_watch(rate, setting.limit)}
     try:
-        estimator.fit(matrix, codes, categorical_feature=list(setting.categorical) or "auto")
+        estimator.fit(matrix, codes, categorical_feature=list(setting.categorical) or "auto", **watch)
     except LightGBMError as error:
         raise ValueError("LightGBM refuses these rows or parameters") from error  # as the other libraries do
+    return int(estimator.best_iteration_) if watch else None
+
+
+def _lightgbm_watch(rate: float, limit: Limit | None) -> list[Callable[[Any], None]]:
+    """Return the callbacks that end a fit: no gain on the watched rows for a while, or the time is over."""
+    from lightgbm.callback import EarlyStopException, early_stopping
+
+    watch: list[Callable[[Any], None]] = [early_stopping(_patience(rate), verbose=False)]
+    if limit is not None:
+        over = limit.end()
+
+        def end_in_time(env: Any) -> None:  # noqa: ANN401 - LightGBM's CallbackEnv
+            if over():
+                raise EarlyStopException(env.iteration, env.evaluation_result_list)
+
+        watch.append(end_in_time)
+    return watch
+
+
+def _lightgbm(*, rate: float, leaves: int, least: int, columns: float) -> dict[str, Any]:
+    """Return one row of LightGBM's portfolio."""
+    return {
+        "learning_rate": rate,
+        "num_leaves": leaves,
+        "min_child_samples": least,
+        "colsample_bytree": columns,
+        "reg_lambda": 0.001,
+    }
+
+
+def _most_rounds(rate: float) -> int:
+    """Return the most boosting rounds at a learning rate: 200 at .1, 400 at .05."""
+    return ceil(20 / rate)
+
+
+def _patience(rate: float) -> int:
+    """Return how many rounds without gain end a fit: 20 at a learning rate of .1, 40 at .05."""
+    return ceil(2 / rate)
 
 
 def _freeze_lightgbm(estimator: Estimator) -> Estimator:
@@ -129,6 +176,31 @@ def _make_xgboost(params: Mapping[str, Any], setting: Setting) -> Estimator:
         feature_types=kinds if setting.categorical else None,
         **params,
     )
+
+
+def _fit_xgboost(estimator: Estimator, matrix: Matrix, codes: Codes, setting: Setting) -> int | None:
+    if setting.watched is None:
+        return plainly(estimator, matrix, codes, setting)
+    rate = float(estimator.learning_rate)
+    estimator.set_params(n_estimators=_most_rounds(rate), callbacks=_xgboost_watch(rate, setting.limit))
+    estimator.fit(matrix, codes, eval_set=[setting.watched], verbose=False)
+    return int(estimator.get_booster().num_boosted_rounds())
+
+
+def _xgboost_watch(rate: float, limit: Limit | None) -> list[Any]:
+    """Return the callbacks that end a fit, the time first: what is best is kept by the other."""
+    from xgboost.callback import EarlyStopping, TrainingCallback
+
+    stopping = EarlyStopping(rounds=_patience(rate), save_best=True)
+    if limit is None:
+        return [stopping]
+    over = limit.end()
+
+    class EndInTime(TrainingCallback):  # type: ignore[misc, unused-ignore]
+        def after_iteration(self, _model: Any, _epoch: int, _evals_log: Any) -> bool:  # noqa: ANN401
+            return over()
+
+    return [EndInTime(), stopping]
 
 
 def _freeze_xgboost(estimator: Estimator) -> Estimator:
@@ -199,14 +271,19 @@ FAMILIES = (
         freeze=_freeze_lightgbm,
         file="lightgbm",
         space={
-            "n_estimators": IntRange(int=(50, 500), step=10),
-            "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
-            "num_leaves": IntRange(int=(8, 128), log=True),
-            "min_child_samples": IntRange(int=(5, 100), log=True),
-            "colsample_bytree": FloatRange(float=(0.4, 1.0)),
+            "learning_rate": FloatRange(float=(0.02, 0.1), log=True),
+            "num_leaves": IntRange(int=(8, 1000), log=True),
+            "min_child_samples": IntRange(int=(2, 100), log=True),
+            "colsample_bytree": FloatRange(float=(0.3, 1.0)),
             "reg_lambda": FloatRange(float=(1e-3, 10.0), log=True),
         },
         defaults={"n_estimators": 200},
+        rounds="n_estimators",
+        portfolio=(
+            _lightgbm(rate=0.1, leaves=31, least=20, columns=1.0),
+            _lightgbm(rate=0.05, leaves=127, least=20, columns=0.6),
+            _lightgbm(rate=0.05, leaves=511, least=5, columns=0.5),
+        ),
         accepts=(
             "n_estimators",
             "learning_rate",
@@ -236,19 +313,30 @@ FAMILIES = (
         cost=20.0,
         make=_make_xgboost,
         scores=_xgboost_scores,
+        fit=_fit_xgboost,
         freeze=_freeze_xgboost,
         file="xgboost",
         extra="xgboost",
         space={
-            "n_estimators": IntRange(int=(50, 500), step=10),
-            "learning_rate": FloatRange(float=(0.02, 0.3), log=True),
-            "max_depth": IntRange(int=(3, 10)),
+            "learning_rate": FloatRange(float=(0.02, 0.2), log=True),
+            "max_depth": IntRange(int=(3, 12)),
             "min_child_weight": FloatRange(float=(0.5, 20.0), log=True),
             "subsample": FloatRange(float=(0.5, 1.0)),
             "colsample_bytree": FloatRange(float=(0.4, 1.0)),
             "reg_lambda": FloatRange(float=(1e-3, 10.0), log=True),
         },
         defaults={"n_estimators": 200, "learning_rate": 0.1},
+        rounds="n_estimators",
+        portfolio=(
+            {"learning_rate": 0.1, "max_depth": 6, "min_child_weight": 1.0, "subsample": 1.0, "colsample_bytree": 1.0},
+            {
+                "learning_rate": 0.05,
+                "max_depth": 10,
+                "min_child_weight": 1.0,
+                "subsample": 0.9,
+                "colsample_bytree": 0.6,
+            },
+        ),
         accepts=(
             "n_estimators",
             "learning_rate",

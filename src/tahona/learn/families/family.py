@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
@@ -21,6 +22,21 @@ Matrix: TypeAlias = "NDArray[np.float64] | sparse.csr_matrix"
 Scores = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Gives = Literal["probability", "margin"]
+Clock = Literal["cpu", "wall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long a fit may take: seconds of this process's CPU or of the clock on the wall."""
+
+    clock: Clock
+    seconds: float
+
+    def end(self) -> Callable[[], bool]:
+        """Start the clock, and return what tells whether the time is over."""
+        now = time.process_time if self.clock == "cpu" else time.perf_counter
+        last = now() + self.seconds
+        return lambda: now() > last
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,10 @@ class Setting:
     categorical: tuple[int, ...] = ()
     sparse: bool = False
     width: int = 0
+    watched: tuple[Matrix, Codes] | None = None
+    """Rows on which a family with ``rounds`` sees when to stop."""
+    limit: Limit | None = None
+    """After which a family with ``rounds`` stops with what it has."""
 
 
 def unchanged(matrix: Matrix) -> Matrix:
@@ -46,8 +66,9 @@ def as_fitted(estimator: Estimator) -> Estimator:
     return estimator
 
 
-def plainly(estimator: Estimator, matrix: Matrix, codes: Codes, _setting: Setting) -> None:
+def plainly(estimator: Estimator, matrix: Matrix, codes: Codes, _setting: Setting) -> int | None:
     estimator.fit(matrix, codes)
+    return None
 
 
 def likeliest(_estimator: Estimator, _matrix: Matrix, scores: Scores) -> Codes:
@@ -70,7 +91,9 @@ class Family:
     turns what was fitted into what is kept. Classes reach the estimator as 0 … m-1 without gap. ``scores`` gives (n, m)
     probabilities, or margins, (n,) for two classes. Each row's scores have the same bits in every batch.
     ``cost`` is the rough time of a fit, 1 = one tree. ``most_rows`` bounds the rows it is fitted on (a stratified,
-    seeded sample stands for the rest).
+    seeded sample stands for the rest). ``rounds`` names the parameter that counts boosting rounds: where a trial leaves
+    it open, each fold stops when its judged rows no longer gain, ``fit`` returns the best count, and the model on all
+    rows takes the mean. ``portfolio`` are configurations that do well on many tables, tried before any search.
     """
 
     name: str
@@ -84,10 +107,12 @@ class Family:
     decide: Callable[[Estimator, Matrix, Scores], Codes] = likeliest
     space: Mapping[str, Range] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    portfolio: tuple[Mapping[str, Any], ...] = ({},)
+    rounds: str | None = None
     accepts: tuple[str, ...] = ()
     """Parameters a project file may set; those of ``space`` are among them."""
     prepare: Callable[[Matrix], Matrix] = unchanged
-    fit: Callable[[Estimator, Matrix, Codes, Setting], None] = plainly
+    fit: Callable[[Estimator, Matrix, Codes, Setting], int | None] = plainly
     freeze: Callable[[Estimator], Estimator] = as_fitted
     file: Literal["skops", "lightgbm", "xgboost"] = "skops"
     extra: str | None = None

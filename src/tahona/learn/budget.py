@@ -1,0 +1,76 @@
+"""A search that ends in time: what is left of its seconds, and what still fits into them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tahona.learn.families.family import Clock, Limit
+
+_REFIT = 1.25
+"""How much more a fit on all training rows may take than its rows tell."""
+_MOST = 0.6
+"""Share of what is left that one trial may take before anything is known."""
+
+
+@dataclass
+class Allowance:
+    """Seconds that one family's search may take, its last fit included.
+
+    ``share`` is how much of the training rows a trial's fits see together: 4.0 for five folds, .8 for one part.
+    """
+
+    clock: Clock
+    seconds: float
+    share: float
+    parts: int
+    elsewhere: float = 0.0
+    """CPU seconds spent in other processes."""
+    costs: list[float] = field(default_factory=list)
+    """Seconds of the trials so far."""
+    begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = self._now()
+
+    def _now(self) -> float:
+        return time.process_time() if self.clock == "cpu" else time.perf_counter()
+
+    @property
+    def left(self) -> float:
+        spent = self._now() - self.begun
+        return self.seconds - spent - (self.elsewhere if self.clock == "cpu" else 0.0)
+
+    def refit(self, cost: float) -> float:
+        """Return the seconds that the fit on all rows takes after a trial that took ``cost``."""
+        return cost / self.share * _REFIT
+
+    def fits(self, best_cost: float) -> bool:
+        """Tell whether another trial of usual length ends in time, and then the fit of the best."""
+        if not self.costs:
+            return self.left > 0
+        usual = sum(self.costs) / len(self.costs)
+        return self.left > usual + self.refit(max(best_cost, usual))
+
+    def limit(self, best_cost: float) -> Limit:
+        """Return what one of a trial's fits may take, so that the fit of the best still ends in time."""
+        if not self.costs:
+            return Limit(self.clock, self.left * _MOST / self.parts / (1 + _REFIT / self.share))
+        return Limit(self.clock, max(0.0, self.left - self.refit(best_cost)) / self.parts / (1 + _REFIT / self.share))
+
+
+_PROBE = 2_000
+
+
+def rows_in_time(allowance: Allowance, fit: Callable[[int], object], rows: int, most: int | None) -> int | None:
+    """Return how many rows a family may learn from so that one trial and the last fit end in time; None is all.
+
+    ``fit(n)`` fits on n rows. What 2,000 rows cost is taken to grow with the rows.
+    """
+    wanted = min(rows, most or rows)
+    before = allowance.left
+    fit(min(_PROBE, wanted))
+    per_row = (before - allowance.left) / min(_PROBE, wanted)
+    possible = int(allowance.left * 0.8 / (allowance.share + 1) / max(per_row, 1e-9))
+    return most if possible >= wanted else max(min(_PROBE, wanted), possible)
