@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tahona.learn.families.family import Clock, Limit
 
@@ -52,6 +53,11 @@ class Allowance:
             return self.left > 0
         usual = sum(self.costs) / len(self.costs)
         return self.left > usual + self.refit(max(best_cost, usual))
+
+    def affordable(self, costs: Sequence[float]) -> int:
+        """Return after how many trials of these costs the fits on all rows still end in time: one at least."""
+        ends = accumulate(self.refit(cost) for cost in costs)
+        return max(1, sum(end <= self.left for end in ends))
 
     def limit(self, best_cost: float) -> Limit:
         """Return what one of a trial's fits may take, so that the fit of the best still ends in time."""

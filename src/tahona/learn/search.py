@@ -41,6 +41,8 @@ MEMBERS = 4
 """Trials of which a family with boosting rounds may be mixed."""
 MIX_GAIN = 5e-4
 """How much better than its best trial a family's mixture must be: it costs one more fit on all rows per member."""
+_KEPT_FOR = 3
+"""Members of a mixture for whose last fits a search with a time limit keeps time."""
 _TRIALS = 20
 """Trials of a study for which neither the project file nor a portfolio says how many."""
 _MOST_TRIALS = 10_000
@@ -266,8 +268,8 @@ class _Search:
         return self.allowance is None or self.allowance.fits(self.last_fit())
 
     def last_fit(self) -> float:
-        """Return what the trials cost that may have to be fitted on all rows."""
-        return sum(trial.cpu_seconds for trial in self.tops)
+        """Return what the trials cost for whose fit on all rows time is kept."""
+        return sum(trial.cpu_seconds for trial in self.tops[:_KEPT_FOR])
 
     def run(
         self, points: Sequence[Mapping[str, Any]], first: int, of: int, rivals: Sequence[Trial] = ()
@@ -413,6 +415,8 @@ class _Search:
                 where=f"train.search.{self.family.name}",
                 fix="Change the family's search space, or leave the family out of [train] models.",
             )
+        if self.allowance is not None:
+            self.tops = self.tops[: self.allowance.affordable([trial.cpu_seconds for trial in self.tops])]
         best, *others = self.tops
         oof, decided = self.out_of_fold(best)
         alone = Found(((best, 1.0),), best.fold_values, oof, decided)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _START = 1.5
 """Seconds in which the program starts and ends."""
-_AFTER = 2.0
+_AFTER = 3.0
 """How long the steps after the searches take, as a multiple of those before."""
 _LEAST = 0.5
 """Seconds that a search has even when the budget is spent: it then tries one configuration on few rows."""

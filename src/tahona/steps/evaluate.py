@@ -53,7 +53,7 @@ def run(context: StepContext, inputs: Inputs) -> None:
     board = read_json(inputs["select"]["leaderboard.json"])
     bundle = load_bundle(inputs["select"]["bundle.zip"])
     proba, decided = score(bundle, columns)
-    predictions = _candidates(project, inputs, columns) | {board["chosen"]: Prediction(proba, decided)}
+    predictions = _others(project, inputs, columns, board["chosen"]) | {board["chosen"]: Prediction(proba, decided)}
     expected = next(row for row in board["rows"] if row["model"] == board["chosen"])
     evaluation = evaluate_predictions(
         HeldOut(schema, columns, y, _groups(project, frame)),
@@ -80,8 +80,8 @@ def run(context: StepContext, inputs: Inputs) -> None:
     write_table(context.output("predictions.parquet"), _predicted(bundle, frame, y, proba, decided))
 
 
-def _candidates(project: Project, inputs: Inputs, columns: Columns) -> dict[str, Prediction]:
-    """Let every family, the dummy too, say what it makes of the test rows, each by its own calibrator and threshold."""
+def _others(project: Project, inputs: Inputs, columns: Columns, chosen: str) -> dict[str, Prediction]:
+    """Let every other family, the dummy too, judge the test rows, each by its own calibrator and threshold."""
     from tahona.core.decision import decide
     from tahona.learn.calibration import Calibrator
     from tahona.learn.evaluation import Prediction
@@ -89,6 +89,8 @@ def _candidates(project: Project, inputs: Inputs, columns: Columns) -> dict[str,
     selection: Mapping[str, Any] = read_json(inputs["select"]["selection.json"])
     found = {}
     for family, files in trained(inputs).items():
+        if family == chosen:
+            continue
         model = fitted_model(files)
         proba = Calibrator.from_dict(selection[family]["calibrator"]).apply(model.scores(columns))
         own = project.decision.rule == "estimator"
