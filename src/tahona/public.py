@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ class OpenedProject:
 
     def run(self, progress: Progress = silent) -> Run:
         """Run what has no result yet, from data to registered version and report."""
-        return Run(run_project(self._opened, progress), self._opened.project.project.language)
+        with closing(self._opened.executor):
+            return Run(run_project(self._opened, progress), self._opened.project.project.language)
 
     def bundle(self, version: str = "champion") -> Bundle:
         """Load a registered version by number or alias."""

@@ -16,6 +16,9 @@ from tahona.errors import InputError, TahonaError
 if TYPE_CHECKING:
     import typer
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process: the border where an exception becomes an exit code."""
@@ -37,14 +40,15 @@ def run(words: list[str]) -> int:
     except typer.exceptions.TyperException as error:
         return _misspoken(error, words)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped; finished steps are kept, tahona run goes on from here")
-        return 130
+        result = INTERRUPTED
     except BrokenPipeError:
         return 0
     except Exception as error:  # the process border: a bug is said in one line, and in full on demand
         if "TAHONA_TRACEBACK" in os.environ:
             raise
         return _say(_bug(error), words)
+    if result == INTERRUPTED:  # by Typer as a rule, which catches the interruption itself
+        _complain("stopped; finished steps are kept, tahona run goes on from here")
     return result if isinstance(result, int) else 0
 
 

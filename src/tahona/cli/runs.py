@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,7 @@ def run(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or (), on=on)
-    with shown_progress(hush=json) as progress:
+    with closing(opened.executor), shown_progress(hush=json) as progress:
         summary = run_project(opened, progress)
     if json:
         print_json(summary.to_dict())
