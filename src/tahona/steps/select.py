@@ -132,10 +132,16 @@ def _budget(project: Project) -> Iterator[Finding]:
 
 def _noticed(files: Mapping[str, Path], rows: int) -> Iterator[Finding]:
     """Say what a search could not do as it was asked."""
+    from tahona.learn.families import FAMILIES
+
     found = read_json(files["search.json"])
     family = found["family"]
     if found["rows_used"] < rows:
         yield Finding("rows_capped", facts={"family": family, "used": found["rows_used"], "rows": rows})
+    kind = FAMILIES[family]
+    if kind.exact_rows is not None and found["rows_used"] > kind.exact_rows:
+        facts = {"family": family, "landmarks": kind.landmarks, "rows": found["rows_used"]}
+        yield Finding("landmarks_only", facts=facts)
     failed = [trial for trial in found["trials"] if trial["state"] == "failed"]
     if failed:
         facts = {"family": family, "failed": len(failed), "trials": len(found["trials"]), "error": failed[0]["error"]}
