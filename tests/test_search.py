@@ -426,8 +426,8 @@ def test_many_classes_with_margins_have_all_metrics(tmp_path):
 
 def test_a_family_that_compares_rows_learns_from_a_bounded_sample(tmp_path):
     draw = np.random.default_rng(0)
-    y = (draw.random(6_500) < 0.2).astype(int)
-    frame = pd.DataFrame({"x": draw.normal(0, 1, 6_500) + y, "z": draw.normal(0, 1, 6_500), "y": y})
+    y = (draw.random(26_000) < 0.2).astype(int)
+    frame = pd.DataFrame({"x": draw.normal(0, 1, 26_000) + y, "z": draw.normal(0, 1, 26_000), "y": y})
     schema, _ = infer_schema(frame, target="y", positive=1)
     columns, labels = to_columns(frame, schema), to_labels(frame["y"], schema)
     result = search_family(
@@ -445,7 +445,7 @@ def test_a_family_that_compares_rows_learns_from_a_bounded_sample(tmp_path):
         notes=tmp_path,
         progress=lambda event, facts: None,
     )
-    assert 4_990 <= result.rows_used <= 5_000
+    assert 19_990 <= result.rows_used <= 20_000
     assert not np.isnan(result.oof).any()
 
 

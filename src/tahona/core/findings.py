@@ -410,6 +410,13 @@ FINDINGS: dict[str, FindingKind] = {
         "Las búsquedas terminaron con el tiempo ({budget}), no tras un número de pruebas: otra ejecución puede "
         "encontrar otra cosa. Lo que encuentra un número de pruebas se vuelve a encontrar.",
     ),
+    "landmarks_only": FindingKind(
+        "warning",
+        "{family} compared the {rows} rows it learnt from with {landmarks} of them, drawn at random, and not with each "
+        "other (Nyström's approximation): that would take too long.",
+        "{family} comparó las {rows} filas de las que aprendió con {landmarks} de ellas, elegidas al azar, y no todas "
+        "entre sí (aproximación de Nyström): tardaría demasiado.",
+    ),
     "failed_trials": FindingKind(
         "warning",
         "{failed} of {trials} trials of {family} failed ({error}); the best of the others was taken.",

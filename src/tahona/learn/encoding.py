@@ -29,18 +29,26 @@ from tahona.learn.text import Text, fit_text
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Wants = Literal["scaled", "codes", "native"]
-"""scaled: filled and standardised numbers, one column per level. codes: numbers with NaN, levels as ordinal codes (null
--1). native: numbers with NaN, levels as codes of a categorical column (null NaN). All three: TF-IDF of text."""
+Wants = Literal["scaled", "plain", "codes", "native"]
+"""scaled: filled and standardised numbers, one column per level. plain: the same numbers, never in CSR for their width
+alone. codes: numbers with NaN, levels as ordinal codes (null -1). native: numbers with NaN, levels as codes of a
+categorical column (null NaN). All four: TF-IDF of text."""
 
 WANTS: tuple[Wants, ...] = get_args(Wants)
 FORMAT = 2
 
-MOST_LEVELS: Mapping[Wants, int] = {"scaled": 100, "codes": 1_000, "native": 250}
+MOST_LEVELS: Mapping[Wants, int] = {"scaled": 100, "plain": 100, "codes": 1_000, "native": 250}
 """Levels told apart in a column; HistGradientBoosting takes 255 categories at most."""
-MOST_TERMS: Mapping[Wants, int] = {"scaled": 50_000, "codes": 5_000, "native": 2_000}
+MOST_TERMS: Mapping[Wants, int] = {"scaled": 50_000, "plain": 50_000, "codes": 5_000, "native": 2_000}
 """Terms of a text column. Trees look at each one at every split, and boosters, which need every one of many trees, are
 no better with more (measured on the medical abstracts, six folds: LightGBM .514 with 2,000 terms, .511 with 5,000)."""
+
+SMALL_TABLE = 10_000
+"""Rows up to which a matrix stays dense however wide it is."""
+_MOSTLY_ZERO = 4
+"""A row of a wide matrix has at least so many columns for each that can differ from 0."""
+_BLOCK = 4_096
+"""Rows written densely at a time on their way to CSR."""
 
 Table = Numeric | Dates | OneHot | Codes
 TextTable = Text | Characters
@@ -50,11 +58,16 @@ _TEXT_TABLES: Mapping[str, Any] = {"text": Text, "characters": Characters}
 
 @dataclass(frozen=True)
 class Encoding:
-    """The tables of one matrix: first those of single values, then those of text."""
+    """The tables of one matrix: first those of single values, then those of text.
+
+    A ``wide`` matrix is CSR although it has no text: most of its columns stand for levels, and memory and time then
+    grow with the cells that are not 0.
+    """
 
     wants: Wants
     tables: tuple[Table, ...]
     texts: tuple[TextTable, ...] = ()
+    wide: bool = False
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -83,24 +96,32 @@ class Encoding:
         return sum(len(table.names) for table in self.tables)
 
     def apply(self, columns: Columns) -> NDArray[np.float64] | csr_matrix:
-        """Return the (n, len(names)) matrix: dense float64, or CSR where there is a text column.
+        """Return the (n, len(names)) matrix: dense float64, or CSR where there is a text column or the matrix is wide.
 
         A row has the same bits alone and in any batch. In CSR the zeros of ``codes`` and ``native`` tables are stored,
         because a booster may take an absent cell for a missing one; those of text are not.
         """
         rows = len(next(iter(columns.values())))
-        dense = np.zeros((rows, self._width), dtype=np.float64)
-        for table, start in zip(self.tables, self._starts, strict=True):
-            table.write(columns[table.source], dense[:, start : start + len(table.names)])
-        if not self.texts:
-            return dense
-        from scipy.sparse import hstack
+        if not (self.texts or self.wide):
+            return self._write(columns, slice(0, rows))
+        from scipy.sparse import hstack, vstack
 
         blocks = [text.apply(columns[text.source]) for text in self.texts]
         if self.tables:
-            blocks.insert(0, _stored(dense, zeros=self.wants != "scaled"))
+            zeros = self.wants in ("codes", "native")
+            starts = range(0, max(rows, 1), _BLOCK)
+            pieces = [_stored(self._write(columns, slice(start, start + _BLOCK)), zeros=zeros) for start in starts]
+            blocks.insert(0, vstack(pieces, format="csr") if len(pieces) > 1 else pieces[0])
         matrix: csr_matrix = hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
         return matrix
+
+    def _write(self, columns: Columns, rows: slice) -> NDArray[np.float64]:
+        cells = {table.source: columns[table.source][rows] for table in self.tables}
+        count = len(next(iter(columns.values()))[rows])
+        dense = np.zeros((count, self._width), dtype=np.float64)
+        for table, start in zip(self.tables, self._starts, strict=True):
+            table.write(cells[table.source], dense[:, start : start + len(table.names)])
+        return dense
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tables as JSON values; through ``repr`` every float comes back with the same bits."""
@@ -109,6 +130,7 @@ class Encoding:
             "wants": self.wants,
             "tables": [table.to_dict() for table in self.tables],
             "texts": [text.to_dict() for text in self.texts],
+            "wide": self.wide,
         }
 
     @classmethod
@@ -120,7 +142,7 @@ class Encoding:
             )
         tables = tuple(_TABLES[table["table"]].from_dict(table) for table in data["tables"])
         texts = tuple(_TEXT_TABLES[text["table"]].from_dict(text) for text in data["texts"])
-        return cls(data["wants"], tables, texts)
+        return cls(data["wants"], tables, texts, data.get("wide", False))
 
 
 def _stored(dense: NDArray[np.float64], *, zeros: bool) -> csr_matrix:
@@ -153,15 +175,18 @@ def fit_encoding(columns: Columns, schema: Schema, wants: Wants) -> Encoding:
                     leave_out=column.stop_words,
                 )
             )
-            if column.characters and wants == "scaled":  # trees would look at every piece at every split
+            if column.characters and wants in ("scaled", "plain"):  # trees would look at every piece at every split
                 texts.append(fit_characters(values, column.name))
         elif column.kind == "category":
             tables.append(_fit_levels(values, column, wants))
         else:
             # scikit-learn's trees take NaN in a dense matrix only
-            filled = wants == "scaled" or (wants == "codes" and sparse)
-            tables.append(_fit_numbers(values, column, filled=filled, standardise=wants == "scaled"))
-    encoding = Encoding(wants, tuple(tables), tuple(texts))
+            scaled = wants in ("scaled", "plain")
+            filled = scaled or (wants == "codes" and sparse)
+            tables.append(_fit_numbers(values, column, filled=filled, standardise=scaled))
+    rows = len(next(iter(columns.values())))
+    wide = wants == "scaled" and not texts and rows > SMALL_TABLE and _is_mostly_zero(tables)
+    encoding = Encoding(wants, tuple(tables), tuple(texts), wide)
     if not encoding.names:
         raise DataError(
             "there is nothing to learn from: the feature columns hold no value or no word in the training rows",
@@ -169,6 +194,12 @@ def fit_encoding(columns: Columns, schema: Schema, wants: Wants) -> Encoding:
             fix="Add a feature column.",
         )
     return encoding
+
+
+def _is_mostly_zero(tables: list[Table]) -> bool:
+    """Tell whether a row has few cells that can differ from 0: one for all the levels of a column."""
+    width = sum(len(table.names) for table in tables)
+    return width >= _MOSTLY_ZERO * sum(1 if isinstance(table, OneHot) else len(table.names) for table in tables)
 
 
 def _any_known(values: NDArray[Any]) -> bool:
@@ -190,6 +221,6 @@ def _fit_numbers(values: NDArray[Any], column: Column, *, filled: bool, standard
 
 def _fit_levels(values: NDArray[Any], column: Column, wants: Wants) -> Table:
     levels, rare = frequent_levels(values, most=MOST_LEVELS[wants])
-    if wants == "scaled":
+    if wants in ("scaled", "plain"):
         return OneHot(column.name, levels, other=rare > 0, null=any(value is None for value in values))
     return Codes(column.name, levels, null=-1 if wants == "codes" else None)

@@ -75,6 +75,8 @@ TRUSTED = frozenset(
         "sklearn.tree._classes.ExtraTreeClassifier",
         "sklearn.tree._tree.Tree",
         "sklearn.utils.validation.check_array",
+        "tahona.learn.families.landmarks.Kernel",
+        "tahona.learn.families.landmarks.LandmarkMachine",
     }
 )
 

@@ -117,6 +117,9 @@ class Family:
     file: Literal["skops", "lightgbm", "xgboost"] = "skops"
     extra: str | None = None
     most_rows: int | None = None
+    exact_rows: int | None = None
+    """Above so many rows it compares each one with ``landmarks`` of them only, and says so."""
+    landmarks: int = 0
     blind: bool = False
     """Whether it learns from the labels alone: its rows are then not encoded, which for text would cost seconds."""
 
