@@ -8,6 +8,7 @@ signature.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ from tahona.core.spelling import did_you_mean
 from tahona.errors import InputError, SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
-from tahona.project.model import Project
+from tahona.project.model import DataPart, Project
 
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
@@ -79,10 +80,21 @@ def open_table(
     Separator, decimal mark, encoding, nulls and sheet hold that the project declares. A column ``row_id`` is read
     besides, as it stands. ``tell`` hears how the file was read.
     """
+    return table_opener(project, row_id)(file, bundle, tell)
+
+
+def table_opener(project: Project, row_id: str | None = None) -> Callable[..., Source]:
+    """Return `open_table` for any file, as something that can travel: it takes no secret of the project along."""
+    kept = project.data.model_dump(include={"nulls", "separator", "decimal", "encoding", "sheet"})
+    return partial(_open_table, DataPart(source="-", **kept), row_id)
+
+
+def _open_table(
+    data: DataPart, row_id: str | None, file: Path, bundle: Bundle, tell: Callable[[Finding], None]
+) -> Source:
     from tahona.bundle.raw import column_forms
     from tahona.sources.file import FileSource
 
-    data = project.data.model_copy(update={"sha256": None, "types": {}, "formats": {}})
     forms = column_forms(bundle)
     if row_id is not None:
         forms.setdefault(row_id, "text")

@@ -50,16 +50,22 @@ def predict_file(
     check_output(output)
     version = find_version(opened, reference)
     bundle = open_bundle(opened, version)
+    rows, warned = write_answers(bundle, table(bundle), output, row_id, where="INPUT")
+    return Predicted(rows, warned, version.name, version.number)
+
+
+def write_answers(bundle: Bundle, source: Source, output: Path, row_id: str | None, *, where: str) -> tuple[int, int]:
+    """Predict the source piece by piece into the output; return how many rows there were, and how many warnings."""
     rows = warned = 0
     with answer_file(output) as write:
-        for piece in table(bundle).batches(PIECE):
+        for piece in source.batches(PIECE):
             answer = _answer(bundle, piece, rows, row_id)
             write(answer)
             rows += len(answer)
             warned += int((answer["warnings"] != "").sum())
         if rows == 0:
-            raise InputError("the file has 0 rows", where="INPUT", fix="name a file that holds rows")
-    return Predicted(rows, warned, version.name, version.number)
+            raise InputError("the file has 0 rows", where=where, fix="name a file that holds rows")
+    return rows, warned
 
 
 def _answer(bundle: Bundle, piece: pd.DataFrame, start: int, row_id: str | None) -> pd.DataFrame:

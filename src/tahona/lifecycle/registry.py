@@ -16,6 +16,8 @@ from tahona.lifecycle.running import now
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tahona.project.functions import UserFunction
+
 CHAMPION = "champion"
 
 
@@ -49,14 +51,20 @@ def cleaning_of(opened: OpenProject, bundle: Bundle) -> Callable[[pd.DataFrame],
     """Return the project's functions as one callable, if they are still the code that the bundle was trained behind."""
     if not bundle.cleaning.functions:
         return None
-    from tahona.project.functions import apply, load_functions, source_digest
+    from tahona.project.functions import load_functions
 
-    functions = load_functions(opened.project)
+    return bind_cleaning(load_functions(opened.project), bundle)
+
+
+def bind_cleaning(functions: Sequence[UserFunction], bundle: Bundle) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Return the functions as one callable. Raise IntegrityError for other code than the bundle was trained behind."""
+    from tahona.project.functions import apply, source_digest
+
     if source_digest(functions) != bundle.cleaning.digest:
         raise IntegrityError(
             f"the cleaning functions ({', '.join(bundle.cleaning.functions)}) are not the code that this bundle was "
             "trained behind",
-            where=str(opened.project.root),
+            where=str(functions[0].space.root) if functions else "data.clean",
             fix="bring that code back (version control knows it), or train again with tahona run",
         )
 
