@@ -19,6 +19,7 @@ from tahona.lifecycle.results import StepResult, refusal_to_dict
 from tahona.lifecycle.workplace import clear_left, notes_folder, scratch_folder
 from tahona.steps import station
 from tahona.steps.context import Progress, StepContext
+from tahona.steps.documents import give_back
 
 DECIDING = ("project", "data", "split", "train", "decision", "gate", "audit")
 """The sections that make a run another run; where it runs and what it is kept in do not."""
@@ -153,6 +154,7 @@ class Road:
                 limit=allot(opened.project, self.plan, step, self._results, opened.store),
             )
             refusal = place.run(context, self._inputs(step, {**place.NEEDS, **_joined(place.NEEDS, place.SEES)}))
+            give_back()
             written = sorted(path for path in scratch.rglob("*") if path.is_file())
             outputs = {path.relative_to(scratch).as_posix(): opened.store.put(path) for path in written}
             result = StepResult(

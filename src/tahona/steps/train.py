@@ -8,7 +8,7 @@ import numpy as np
 
 from tahona.core.schema import Schema
 from tahona.steps.context import Inputs, StepContext
-from tahona.steps.documents import read_arrays, read_folds, read_json, read_table, write_arrays, write_json
+from tahona.steps.documents import give_back, read_arrays, read_folds, read_json, read_table, write_arrays, write_json
 
 if TYPE_CHECKING:
     from tahona.core.plan import Step
@@ -39,9 +39,11 @@ def run(context: StepContext, inputs: Inputs) -> None:
 
     files, part = inputs["split"], context.project.train
     schema = Schema.from_dict(read_json(files["schema.json"]))
+    columns = to_columns(read_table(files["train.parquet"]), schema)
+    give_back()
     result = search_family(
         context.step.family,
-        to_columns(read_table(files["train.parquet"]), schema),
+        columns,
         read_arrays(files["train_labels.npz"])["y"],
         schema,
         read_folds(files["folds.npz"]),

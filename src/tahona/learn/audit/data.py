@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tahona.core.schema import ROW, Schema
 from tahona.learn.columns import Columns, to_columns
-from tahona.learn.duplicates import Codes, feature_codes
+from tahona.learn.duplicates import Codes, column_codes
 from tahona.learn.values import read_texts
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ class AuditData:
     codes: Mapping[str, Codes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        whole = {name: np.concatenate([values, self.test[name]]) for name, values in self.train.items()}
-        object.__setattr__(self, "codes", feature_codes(whole, self.schema))
+        codes: dict[str, Codes] = {}
+        for column in self.schema.features:  # one at a time: all of them together are as large as the table
+            values = np.concatenate([self.train[column.name], self.test[column.name]])
+            codes[column.name] = column_codes(values, fold_text=column.kind == "text")
+        object.__setattr__(self, "codes", codes)
 
     @property
     def rows(self) -> int:
@@ -71,7 +74,9 @@ def audit_data(
     features = {column.name for column in schema.features}
     rest = [str(name) for name in train.columns if name not in {*features, schema.target, ROW}]
     others = {name: (_values(train[name]), _values(test[name])) for name in rest}
-    return AuditData(schema, to_columns(train, schema), to_columns(test, schema), y, split, dropped, others)
+    trained, tested = to_columns(train, schema), to_columns(test, schema)
+    del train, test  # the columns are all that is still needed of them
+    return AuditData(schema, trained, tested, y, split, dropped, others)
 
 
 def _values(series: pd.Series[Any]) -> NDArray[Any]:
