@@ -189,7 +189,6 @@ class TrainPart(Part):
     """What the search maximises (or minimises, for log_loss, brier and expected_cost)."""
     models: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] = (
         "lightgbm",
-        "random_forest",
         "logistic_regression",
     )
     """Families to train. The dummy is always on the leaderboard."""

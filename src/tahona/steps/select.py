@@ -76,9 +76,10 @@ def run(context: StepContext, inputs: Inputs) -> None:
     ranked = sorted(candidates.values(), key=lambda each: -metric.sign * float(np.nanmean(each.values)))
     best = next((each for each in ranked if each.family != DUMMY), ranked[0])
     weights = {best.family: 1.0}
-    if project.train.ensemble and project.decision.rule == "threshold":
+    families = {name: each.proba for name, each in candidates.items() if name != DUMMY}
+    if families and project.train.ensemble and project.decision.rule == "threshold":
         mixture = greedy_weights(
-            {name: each.proba for name, each in candidates.items() if name != DUMMY},
+            families,
             y,
             folds,
             project.train.metric,

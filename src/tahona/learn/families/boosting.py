@@ -121,13 +121,14 @@ def _lightgbm_watch(rate: float, limit: Limit | None) -> list[Callable[[Any], No
     return watch
 
 
-def _lightgbm(*, rate: float, leaves: int, least: int, columns: float) -> dict[str, Any]:
+def _lightgbm(*, rate: float, leaves: int, least: int, columns: float, group: int) -> dict[str, Any]:
     """Return one row of LightGBM's portfolio."""
     return {
         "learning_rate": rate,
         "num_leaves": leaves,
         "min_child_samples": least,
         "colsample_bytree": columns,
+        "min_data_per_group": group,
         "reg_lambda": 0.001,
     }
 
@@ -203,6 +204,18 @@ def _xgboost_watch(rate: float, limit: Limit | None) -> list[Any]:
     return [EndInTime(), stopping]
 
 
+def _xgboost(*, rate: float, depth: int, rows: float, columns: float) -> dict[str, Any]:
+    """Return one row of XGBoost's portfolio."""
+    return {
+        "learning_rate": rate,
+        "max_depth": depth,
+        "min_child_weight": 1.0,
+        "subsample": rows,
+        "colsample_bytree": columns,
+        "reg_lambda": 1.0,
+    }
+
+
 def _freeze_xgboost(estimator: Estimator) -> Estimator:
     return read_xgboost(estimator.get_booster().save_raw("ubj"))
 
@@ -245,6 +258,16 @@ FAMILIES = (
             "l2_regularization": FloatRange(float=(1e-3, 10.0), log=True),
         },
         defaults={"max_iter": 200},
+        portfolio=tuple(
+            {
+                "max_iter": 200,
+                "learning_rate": rate,
+                "max_leaf_nodes": leaves,
+                "min_samples_leaf": 20,
+                "l2_regularization": 0.001,
+            }
+            for rate, leaves in ((0.1, 31), (0.05, 63))
+        ),
         accepts=(
             "max_iter",
             "learning_rate",
@@ -275,14 +298,15 @@ FAMILIES = (
             "num_leaves": IntRange(int=(8, 1000), log=True),
             "min_child_samples": IntRange(int=(2, 100), log=True),
             "colsample_bytree": FloatRange(float=(0.3, 1.0)),
+            "min_data_per_group": IntRange(int=(5, 200), log=True),
             "reg_lambda": FloatRange(float=(1e-3, 10.0), log=True),
         },
         defaults={"n_estimators": 200},
         rounds="n_estimators",
         portfolio=(
-            _lightgbm(rate=0.1, leaves=31, least=20, columns=1.0),
-            _lightgbm(rate=0.05, leaves=127, least=20, columns=0.6),
-            _lightgbm(rate=0.05, leaves=511, least=5, columns=0.5),
+            _lightgbm(rate=0.1, leaves=31, least=20, columns=1.0, group=100),
+            _lightgbm(rate=0.05, leaves=127, least=20, columns=0.6, group=100),
+            _lightgbm(rate=0.05, leaves=511, least=5, columns=0.5, group=20),
         ),
         accepts=(
             "n_estimators",
@@ -300,6 +324,7 @@ FAMILIES = (
             "max_bin",
             "cat_smooth",
             "cat_l2",
+            "min_data_per_group",
             "class_weight",
             "scale_pos_weight",
         ),
@@ -328,14 +353,8 @@ FAMILIES = (
         defaults={"n_estimators": 200, "learning_rate": 0.1},
         rounds="n_estimators",
         portfolio=(
-            {"learning_rate": 0.1, "max_depth": 6, "min_child_weight": 1.0, "subsample": 1.0, "colsample_bytree": 1.0},
-            {
-                "learning_rate": 0.05,
-                "max_depth": 10,
-                "min_child_weight": 1.0,
-                "subsample": 0.9,
-                "colsample_bytree": 0.6,
-            },
+            _xgboost(rate=0.1, depth=6, rows=1.0, columns=1.0),
+            _xgboost(rate=0.05, depth=10, rows=0.9, columns=0.6),
         ),
         accepts=(
             "n_estimators",

@@ -48,18 +48,22 @@ def linear_margins(estimator: Estimator, matrix: Matrix) -> Scores:
 
 
 def _make_logistic(params: Mapping[str, Any], setting: Setting) -> Estimator:
-    """Build a logistic regression; ``penalty`` is said in the words used before scikit-learn 1.8 replaced it."""
+    """Build a logistic regression; ``penalty`` is said in the words used before scikit-learn 1.8 replaced it.
+
+    On sparse text newton-cg takes a quarter of lbfgs's time and ends nearer the optimum (decision 0011).
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
     chosen = dict(params)
+    chosen.setdefault("solver", "newton-cg" if setting.sparse else "lbfgs")
     penalty = chosen.pop("penalty", "l2")
     if penalty is None:
         chosen["C"] = np.inf
     elif penalty in ("l1", "l2"):
         chosen["l1_ratio"] = 1.0 if penalty == "l1" else 0.0
-    if chosen.get("l1_ratio", 0.0) and chosen["solver"] == "lbfgs":
-        chosen["solver"] = "saga"  # lbfgs has no l1
+    if chosen.get("l1_ratio", 0.0) and chosen["solver"] in ("lbfgs", "newton-cg"):
+        chosen["solver"] = "saga"  # these have no l1
     regression = LogisticRegression(random_state=setting.seed, **chosen)
     # liblinear knows two classes only; one against the rest is what it always did with more.
     return OneVsRestClassifier(regression) if chosen["solver"] == "liblinear" and setting.classes > 2 else regression
@@ -90,7 +94,8 @@ FAMILIES = (
         make=_make_logistic,
         scores=_logistic_scores,
         space={"C": FloatRange(float=(1e-3, 100.0), log=True), "class_weight": (None, "balanced")},
-        defaults={"C": 1.0, "solver": "lbfgs", "max_iter": 10_000},
+        defaults={"C": 1.0, "max_iter": 10_000},
+        portfolio=tuple({"C": value, "class_weight": None} for value in (1.0, 10.0)),
         accepts=("C", "class_weight", "penalty", "l1_ratio", "solver", "max_iter", "tol", "fit_intercept"),
     ),
     Family(
@@ -105,6 +110,7 @@ FAMILIES = (
         decide=by_sign,
         space={"C": FloatRange(float=(1e-3, 10.0), log=True), "class_weight": (None, "balanced")},
         defaults={"C": 1.0, "max_iter": 10_000, "dual": "auto"},
+        portfolio=tuple({"C": value, "class_weight": None} for value in (1.0, 0.1)),
         accepts=("C", "class_weight", "penalty", "loss", "dual", "max_iter", "tol", "fit_intercept"),
     ),
 )

@@ -63,6 +63,17 @@ _FOREST_SPACE: Mapping[str, Range] = {
     "class_weight": (None, "balanced"),
 }
 _FOREST_DEFAULTS = {"n_estimators": 200, "max_features": "sqrt"}
+_FOREST_PORTFOLIO = tuple(
+    {
+        "n_estimators": 200,
+        "max_depth": 30,
+        "min_samples_split": 2,
+        "min_samples_leaf": least,
+        "max_features": "sqrt",
+        "class_weight": None,
+    }
+    for least in (1, 3)
+)
 
 FAMILIES = (
     Family(
@@ -81,6 +92,16 @@ FAMILIES = (
             "min_samples_leaf": IntRange(int=(1, 40)),
             "class_weight": (None, "balanced"),
         },
+        portfolio=tuple(
+            {
+                "criterion": criterion,
+                "max_depth": depth,
+                "min_samples_split": 2,
+                "min_samples_leaf": least,
+                "class_weight": None,
+            }
+            for criterion, depth, least in (("entropy", 8, 20), ("gini", 12, 40), ("gini", 4, 10))
+        ),
         accepts=_TREE,
     ),
     Family(
@@ -94,6 +115,7 @@ FAMILIES = (
         scores=_shares,
         space=_FOREST_SPACE,
         defaults=_FOREST_DEFAULTS,
+        portfolio=_FOREST_PORTFOLIO,
         accepts=_FOREST,
         freeze=_one_job,
     ),
@@ -108,6 +130,7 @@ FAMILIES = (
         scores=_shares,
         space=_FOREST_SPACE,
         defaults=_FOREST_DEFAULTS,
+        portfolio=_FOREST_PORTFOLIO,
         accepts=_FOREST,
         freeze=_one_job,
     ),

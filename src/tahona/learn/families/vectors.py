@@ -101,6 +101,7 @@ FAMILIES = (
             "gamma": ("scale", "auto"),
             "class_weight": (None, "balanced"),
         },
+        portfolio=tuple({"C": value, "kernel": "rbf", "gamma": "scale", "class_weight": None} for value in (1.0, 10.0)),
         accepts=("C", "kernel", "gamma", "degree", "coef0", "class_weight", "tol", "shrinking", "max_iter"),
         fit=_fit_svc,
         freeze=_fitted,
@@ -123,6 +124,10 @@ FAMILIES = (
             "metric": ("euclidean", "manhattan"),
         },
         defaults={"n_neighbors": 5, "weights": "uniform", "metric": "euclidean"},
+        portfolio=(
+            {"n_neighbors": 5, "weights": "uniform", "metric": "euclidean"},
+            {"n_neighbors": 15, "weights": "distance", "metric": "euclidean"},
+        ),
         accepts=("n_neighbors", "weights", "metric"),
         most_rows=_MOST_KNN_ROWS,
     ),
