@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -234,8 +235,7 @@ def frequent_levels(values: NDArray[Any], *, most: int) -> tuple[tuple[str, ...]
 
 
 def _look_up(values: NDArray[Any], index: Mapping[Any, Any], unseen: float, kind: type) -> NDArray[Any]:
-    get = index.get
-    return np.fromiter((get(value, unseen) for value in values.tolist()), dtype=kind, count=len(values))
+    return np.fromiter(map(index.get, values.tolist(), repeat(unseen)), dtype=kind, count=len(values))
 
 
 def _numbers(scaling: Scaling) -> list[float]:
