@@ -173,7 +173,7 @@ ROWS: list[tuple[str, int | None, str, str]] = [
     (B + "[split]\ntest = 1\n", 7, "split.test: must be less than 1", ""),
     (B + "[split]\ntest = -1\n", 7, "split.test: must be greater than 0", ""),
     (B + "[split]\ntest = nan\n", 7, "split.test: must be a finite number", ""),
-    (B + "[split]\nfolds = 1\n", 7, "split.folds: must be at least 2", ""),
+    (B + "[split]\nfolds = 0\n", 7, "split.folds: must be at least 1", ""),
     (B + "[split]\nseed = -1\n", 7, "split.seed: must be at least 0", ""),
     (B + "[train]\ntrials = 0\n", 7, "train.trials: must be at least 1", ""),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from tahona.core.schema import Column, Schema
 from tahona.learn.duplicates import column_codes, combine_codes, join_groups
+from tahona.learn.folds import parts_of
 from tahona.learn.grouping import share_out
-from tahona.learn.split import SplitResult, split_rows
+from tahona.learn.split import FOLDS, MANY_ROWS, SplitResult, split_rows
 from tahona.project.model import SplitPart
 
 REAL = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
@@ -194,6 +196,90 @@ def test_folds_that_lack_a_class_are_left_out_and_this_is_said() -> None:
     result = split_rows(frame, y, schema, SplitPart(kind="time", by="day"))
     assert len(result.folds) == 2
     assert "3 folds were left out" in result.findings[0].message()
+
+
+def check_one_part(result: SplitResult) -> np.ndarray:
+    """The same rows are fitted for every block, the blocks share none and are of one size. Return the judged rows."""
+    fits = [fit for fit, _ in result.folds]
+    blocks = [judged for _, judged in result.folds]
+    assert len(blocks) == FOLDS
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit, fits[0])
+    judged = np.concatenate(blocks)
+    assert len(np.unique(judged)) == len(judged)
+    assert max(map(len, blocks)) - min(map(len, blocks)) <= 1
+    (finding,) = (finding for finding in result.findings if finding.kind == "one_validation_part")
+    assert finding.facts == {"fit": len(fits[0]), "judged": len(judged), "blocks": FOLDS}
+    (part,) = parts_of(result.folds)
+    assert (part.fit.tolist(), part.judged.tolist()) == (fits[0].tolist(), judged.tolist())
+    assert part.sizes == tuple(map(len, blocks))
+    return judged
+
+
+def test_one_part_at_random_judges_a_fifth_with_its_classes_in_every_block() -> None:
+    frame, _, schema = table(2000)
+    y = (np.arange(2000) % 10 == 0).astype(np.int64)
+    result = split_rows(frame, y, schema, SplitPart(folds=1))
+    check_whole(result, 2000)
+    judged = check_one_part(result)
+    trained = y[result.train]
+    assert len(judged) == len(result.train) / FOLDS == 320
+    assert trained[judged].mean() == pytest.approx(0.1)
+    assert all(0.02 < trained[block].mean() < 0.2 for _, block in result.folds), "blocks are drawn, not in row order"
+    whole = split_rows(frame, y, schema, SplitPart())
+    np.testing.assert_array_equal(np.sort(judged), whole.folds[-1][1])
+    np.testing.assert_array_equal(result.test, whole.test)
+    again = split_rows(frame, y, schema, SplitPart(folds=1))
+    assert [block.tolist() for _, block in again.folds] == [block.tolist() for _, block in result.folds]
+
+
+def test_one_part_of_groups_shares_no_group_with_the_rows_it_is_fitted_on() -> None:
+    frame, y, schema = table(1000)
+    result = split_rows(frame, y, schema, SplitPart(kind="group", by="patient", folds=1))
+    check_whole(result, 1000)
+    judged = check_one_part(result)
+    patient = frame["patient"].to_numpy()[result.train]
+    assert not set(patient[judged]) & set(patient[result.folds[0][0]])
+    assert len(judged) + len(result.folds[0][0]) == len(result.train)
+
+
+def test_one_part_in_time_is_the_latest_and_its_blocks_follow_one_another() -> None:
+    frame, y, schema = table(1000)
+    result = split_rows(frame, y, schema, SplitPart(kind="time", by="day", folds=1))
+    check_whole(result, 1000)
+    judged = check_one_part(result)
+    day = frame["day"].to_numpy()[result.train]
+    fit = result.folds[0][0]
+    assert day[fit].max() < day[judged].min()
+    assert day[judged].max() == day.max() < frame["day"].to_numpy()[result.test].min()
+    assert len(fit) + len(judged) == len(result.train), "no training row is left unused"
+    for (_, early), (_, late) in pairwise(result.folds):
+        assert day[early].max() <= day[late].min()
+
+
+def test_one_part_keeps_repeated_rows_on_one_side() -> None:
+    frame, y, schema = table(300)
+    frame, y = pd.concat([frame, frame], ignore_index=True), np.concatenate([y, y])
+    result = split_rows(frame, y, schema, SplitPart(duplicates="together", folds=1))
+    judged = check_one_part(result)
+    assert not np.isin(result.train[judged] % 300, result.train[result.folds[0][0]] % 300).any()
+
+
+@pytest.mark.parametrize("kind", ["random", "group", "time"])
+def test_a_large_table_has_one_part_unless_folds_are_asked_for(kind: str) -> None:
+    """Large is 25,000 training rows; a smaller one has five folds, and so has any that says `folds = 5`."""
+    by = {"random": None, "group": "patient", "time": "day"}[kind]
+    large, small = 1 + MANY_ROWS * 5 // 4, 1000
+    for rows, folds, parts in ((large, None, 1), (large, 5, 5), (large, 3, 3), (small, None, 5)):
+        frame, y, schema = table(rows)
+        result = split_rows(frame, y, schema, SplitPart(kind=kind, by=by, folds=folds))
+        assert len(parts_of(result.folds)) == parts, (rows, folds)
+        found = [finding.kind for finding in result.findings if finding.kind == "one_validation_part"]
+        assert bool(found) == (parts == 1)
+        if parts == 1:
+            assert len(check_one_part(result)) == pytest.approx(
+                len(result.train) / (6 if kind == "time" else 5), rel=0.1
+            )
 
 
 def test_texts_that_differ_in_case_and_blanks_are_one() -> None:
