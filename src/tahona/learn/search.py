@@ -46,7 +46,7 @@ _KEPT_FOR = 3
 _TRIALS = 20
 """Trials of a study for which neither the project file nor a portfolio says how many."""
 _MOST_TRIALS = 10_000
-"""Trials of a study that ends in time."""
+"""Trials of a study that ends in time, where the project file does not say how many."""
 _GRID_BATCH = 16
 """Grid points under way at a time: bounds the out-of-fold scores held in memory. No result depends on it."""
 
@@ -127,7 +127,7 @@ def search_family(
     proposed ``batch`` at a time, that begins with the family's portfolio. ``trials`` None is the portfolio alone in the
     family's own space, 20 in another. The best mean over the folds wins, of equals the first. What is finished is kept
     in ``notes``: an interrupted search goes on, and ends as if nothing had happened. The result does not depend on the
-    executor, unless there is a ``limit`` of time, in which a study then goes on as long as another trial fits.
+    executor, unless there is a ``limit`` of time: a study then goes on as long as another trial fits, up to ``trials``.
     Raise InputError if the space is wrong or no trial succeeds.
     """
     wall, cpu = time.perf_counter(), time.process_time()
@@ -143,7 +143,8 @@ def search_family(
         tried = search.walk_grid(ranges)
     else:
         first = family.portfolio if space is None else ()
-        tried = search.walk_study(ranges, first or ({},), trials or len(first) or _TRIALS, batch)
+        most = (len(first) or _TRIALS) if limit is None else _MOST_TRIALS
+        tried = search.walk_study(ranges, first or ({},), trials or most, batch)
     found = search.finish(tried)
     model = search.fit(found.members)
     # Trials ran here, in workers, or before an interruption: their notes have the time of all; the rest was spent here.
@@ -253,7 +254,7 @@ class _Search:
     ) -> list[Trial]:
         """Try what is proposed; once three trials are known, leave those behind that are clearly worse."""
         if self.allowance is not None:
-            trials, batch = _MOST_TRIALS, min(batch, self.executor.workers)
+            batch = min(batch, self.executor.workers)
         study = Study(space, first=first, defaults=self.family.defaults, seed=self.seed, trials=trials)
         tried: list[Trial] = []
         while len(tried) < trials and (not tried or self.in_time()):

@@ -172,14 +172,20 @@ class CpuBudget(Part):
     """Seconds of processor time."""
 
 
-Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(s|min|h)$")]
+Duration = Annotated[str, Field(pattern=r"^(\d*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*) ?(s|min|h)$")]
 
 
-def _budget_tag(value: object) -> str:
-    return "(cpu)" if isinstance(value, CpuBudget | dict) else "(clock)"
+def _budget_tag(value: object) -> str | None:
+    """Tell which kind of budget is meant, None for neither."""
+    if isinstance(value, str):
+        return "(clock)"
+    return "(cpu)" if isinstance(value, CpuBudget | dict) else None
 
 
-Budget = Annotated[Annotated[CpuBudget, Tag("(cpu)")] | Annotated[Duration, Tag("(clock)")], Discriminator(_budget_tag)]
+Budget = Annotated[
+    Annotated[CpuBudget, Tag("(cpu)")] | Annotated[Duration, Tag("(clock)")],
+    Discriminator(_budget_tag, custom_error_type="budget", custom_error_message="neither text nor a table"),
+]
 
 
 class TrainPart(Part):
@@ -196,8 +202,10 @@ class TrainPart(Part):
     """Trials per family; a grid is searched whole. Absent: the family's portfolio of strong configurations and nothing
     more, or 20 in a search space of your own."""
     budget: Budget | None = None
-    """Time for the whole run instead of a number of trials: `"5 min"` by the clock, or `{ cpu_seconds = 300 }`. What is
-    best by then is taken; unlike with `trials`, another run may find something else."""
+    """Time for the whole run: `"5 min"` (or s, h) by the clock, or `{ cpu_seconds = 300 }`.
+
+    What is best by then is taken; unlike with `trials`, another run may find something else. With both, the first to be
+    met ends a search."""
     search: dict[str, dict[str, Range]] = {}
     """Replaces a family's own search space; lists only make a grid, a range makes an Optuna study. `"none"` is None."""
     batch: Annotated[int, Field(ge=1, le=64)] = 4

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tahona.core.spelling import did_you_mean
 from tahona.errors import ProjectError
 from tahona.project.locate import KeyPath
-from tahona.project.model import IntRange, Project
+from tahona.project.model import CpuBudget, IntRange, Project
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -202,6 +202,8 @@ def description(path: KeyPath) -> str:
 def _model_at(path: KeyPath) -> type[BaseModel] | None:
     if path[:2] == ("train", "search") and len(path) == 4:
         return IntRange  # its keys are those of a FloatRange and `step`
+    if path == ("train", "budget"):
+        return CpuBudget
     model: type[BaseModel] | None = Project
     for key in path:
         field = model.model_fields.get(str(key)) if model else None
