@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from projects import QUICK, Answer, Command, edit, quick_table, write_project
 
+from tahona.project.model import SplitPart, TrainPart
+from tahona.wiring import open_project
+
 ESCAPE = re.compile(r"\x1b|\r|[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
 
 
@@ -89,6 +92,8 @@ def test_a_new_project_runs_as_it_was_written(tmp_path: Path, here: Command) -> 
     quick_table().to_csv(tmp_path / "visits.csv", index=False)
     assert here("new", tmp_path / "visits.csv", "--target", "label", "-C", tmp_path).code == 0
     assert here("check", "-C", tmp_path).stdout == "visits: the project file is right\n"
+    written = open_project(tmp_path).project
+    assert (written.train, written.split) == (TrainPart(), SplitPart()), "what it writes out are the defaults"
     few = ("--set", 'train.models=["tree"]', "--set", "train.trials=2")
     answer = here("run", "-C", tmp_path, "--json", *few)
     assert answer.code == 0, answer.stderr

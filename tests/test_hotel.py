@@ -115,7 +115,7 @@ def test_the_real_hotel_with_nothing_dropped_stops(real: Path, tahona: Command) 
 def test_the_real_hotel_judged_on_its_latest_arrivals(real: Path, here: Callable[..., Answer]) -> None:
     answer = here("run", "-C", real, "--json")
     assert answer.code == 0, answer.stderr
-    assert answer.document["test"]["roc_auc"]["value"] >= 0.893
+    assert answer.document["test"]["roc_auc"]["value"] >= 0.900
 
 
 @pytest.mark.real
@@ -124,7 +124,7 @@ def test_the_real_hotel_judged_on_its_latest_arrivals(real: Path, here: Callable
 def test_the_real_hotel_at_random_is_higher_and_warned_about(real: Path, here: Callable[..., Answer]) -> None:
     answer = here("run", "-C", real / "random.toml", "--json", "--set", 'train.models=["lightgbm"]')
     assert answer.code == 0, answer.stderr
-    assert answer.document["test"]["roc_auc"]["value"] >= 0.957
+    assert answer.document["test"]["roc_auc"]["value"] >= 0.962
     repeated = next(finding for finding in answer.document["findings"] if finding["kind"] == "duplicates_across")
     assert "(32." in repeated["message"]
     assert 'split.duplicates = "together"' in repeated["message"]

@@ -21,13 +21,13 @@ drop = []                             # columns that are never features
 [split]
 kind = "random"                       # "group" or "time" with by = "COLUMN" where rows belong together or have an order
 test = 0.2
-folds = 5
 seed = 42
 
 [train]
 metric = "roc_auc"
-models = ["logistic_regression", "random_forest", "lightgbm"]
-trials = 20
+models = ["lightgbm", "logistic_regression"]
+# trials = 40                         # search beyond each family's strong configurations
+# budget = "5 min"                    # or search until the time is over
 """
 
 
