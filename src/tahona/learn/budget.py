@@ -29,7 +29,9 @@ class Allowance:
     elsewhere: float = 0.0
     """CPU seconds spent in other processes."""
     costs: list[float] = field(default_factory=list)
-    """Seconds of the trials so far."""
+    """How much of the time each trial so far took."""
+    pace: float = 1.0
+    """Seconds of a fit for each CPU second of it: more than one by the clock of a busy machine."""
     begun: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,27 +45,31 @@ class Allowance:
         spent = self._now() - self.begun
         return self.seconds - spent - (self.elsewhere if self.clock == "cpu" else 0.0)
 
-    def refit(self, cost: float) -> float:
-        """Return the seconds that the fit on all rows takes after a trial that took ``cost``."""
-        return cost / self.share * _REFIT
+    def tell(self, seconds: float, cpu_seconds: Sequence[float], at_once: int) -> None:
+        """Note what trials took together, ``at_once`` of them at a time, and each one's CPU."""
+        self.costs += [seconds / len(cpu_seconds)] * len(cpu_seconds)
+        self.pace = max(1.0, seconds * at_once / max(sum(cpu_seconds), 1e-9))
 
-    def fits(self, best_cost: float) -> bool:
-        """Tell whether another trial of usual length ends in time, and then the fit of the best."""
+    def refit(self, cpu_seconds: float) -> float:
+        """Return how long the fit on all rows takes after a trial of so much CPU."""
+        return cpu_seconds / self.share * _REFIT * self.pace
+
+    def fits(self, best: float) -> bool:
+        """Tell whether another trial of usual length ends in time, and then the fit of the best, of so much CPU."""
         if not self.costs:
             return self.left > 0
         usual = sum(self.costs) / len(self.costs)
-        return self.left > usual + self.refit(max(best_cost, usual))
+        return self.left > usual + self.refit(best)
 
-    def affordable(self, costs: Sequence[float]) -> int:
-        """Return after how many trials of these costs the fits on all rows still end in time: one at least."""
-        ends = accumulate(self.refit(cost) for cost in costs)
+    def affordable(self, cpu_seconds: Sequence[float]) -> int:
+        """Return after how many trials of so much CPU the fits on all rows still end in time: one at least."""
+        ends = accumulate(self.refit(each) for each in cpu_seconds)
         return max(1, sum(end <= self.left for end in ends))
 
-    def limit(self, best_cost: float) -> Limit:
+    def limit(self, best: float) -> Limit:
         """Return what one of a trial's fits may take, so that the fit of the best still ends in time."""
-        if not self.costs:
-            return Limit(self.clock, self.left * _MOST / self.parts / (1 + _REFIT / self.share))
-        return Limit(self.clock, max(0.0, self.left - self.refit(best_cost)) / self.parts / (1 + _REFIT / self.share))
+        free = self.left - self.refit(best) if self.costs else self.left * _MOST
+        return Limit(self.clock, max(0.0, free) / self.parts / (1 + _REFIT / self.share))
 
 
 _PROBE = 2_000

@@ -279,6 +279,7 @@ class _Search:
 
         With enough ``rivals`` the parts come one after the other, and only points not clearly behind stay in the race.
         """
+        left = self.allowance.left if self.allowance else 0.0
         race = Race([trial.fold_values for trial in rivals if trial.state == "done"], self.sign)
         parts = range(len(self.rows.parts))
         fresh: dict[int, list[FoldOutcome]] = {first + place: [] for place in range(len(points))}
@@ -296,6 +297,9 @@ class _Search:
             self.hold(trial, fresh[trial.number])
             trials.append(trial)
             self.progress("trial", self.event(trial, of))
+        if self.allowance is not None and any(fresh.values()):
+            at_once = min(self.executor.workers, len(points))
+            self.allowance.tell(left - self.allowance.left, [trial.cpu_seconds for trial in trials], at_once)
         return trials
 
     def run_stage(
@@ -382,16 +386,13 @@ class _Search:
         failed = bool(error) or not known
         whole = len(notes) == len(self.rows.parts)
         rounds = [note.rounds for note in notes if note.rounds is not None]
-        seconds = sum(note.cpu_seconds for note in notes)
-        if self.allowance is not None:
-            self.allowance.costs.append(seconds)
         return Trial(
             number=number,
             params=params,
             value=np.nan if failed else float(np.mean(known)) if whole else race.expected(values),
             fold_values=values,
             state="failed" if failed else "done" if whole else "dropped",
-            cpu_seconds=seconds,
+            cpu_seconds=sum(note.cpu_seconds for note in notes),
             rounds=max(1, round(sum(rounds) / len(rounds))) if rounds else None,
             error=error,
             warnings=tuple(sorted({name for note in notes for name in note.warnings})),
