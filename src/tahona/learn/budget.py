@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from tahona.learn.families.family import Clock, Limit
 
-_REFIT = 1.25
+_REFIT = 1.1
 """How much more a fit on all training rows may take than its rows tell."""
 _MOST = 0.6
 """Share of what is left that one trial may take before anything is known."""
@@ -54,12 +54,15 @@ class Allowance:
         """Return how long the fit on all rows takes after a trial of so much CPU."""
         return cpu_seconds / self.share * _REFIT * self.pace
 
-    def fits(self, best: float) -> bool:
-        """Tell whether another trial of usual length ends in time, and then the fit of the best, of so much CPU."""
+    def fits(self, best: float, *, short: bool) -> bool:
+        """Tell whether another trial of usual length ends in time, and then the fit of the best, of so much CPU.
+
+        Trials that may be cut ``short`` are worth half their usual time.
+        """
         if not self.costs:
             return self.left > 0
         usual = sum(self.costs) / len(self.costs)
-        return self.left > usual + self.refit(best)
+        return self.left > usual * (0.5 if short else 1.0) + self.refit(best)
 
     def affordable(self, cpu_seconds: Sequence[float]) -> int:
         """Return after how many trials of so much CPU the fits on all rows still end in time: one at least."""

@@ -41,7 +41,7 @@ MEMBERS = 4
 """Trials of which a family with boosting rounds may be mixed."""
 MIX_GAIN = 5e-4
 """How much better than its best trial a family's mixture must be: it costs one more fit on all rows per member."""
-_KEPT_FOR = 3
+_KEPT_FOR = 2
 """Members of a mixture for whose last fits a search with a time limit keeps time."""
 _TRIALS = 20
 """Trials of a study for which neither the project file nor a portfolio says how many."""
@@ -266,7 +266,7 @@ class _Search:
 
     def in_time(self) -> bool:
         """Tell whether there is time for another trial."""
-        return self.allowance is None or self.allowance.fits(self.last_fit())
+        return self.allowance is None or self.allowance.fits(self.last_fit(), short=self.family.rounds is not None)
 
     def last_fit(self) -> float:
         """Return what the trials cost for whose fit on all rows time is kept."""
