@@ -137,10 +137,10 @@ def test_a_trial_without_memory_or_that_raises_is_one_failed_trial_with_its_reas
 
 
 class Losing(InlineExecutor):
-    """Loses what trial 1 does on fold 0, as an executor does whose worker is killed for it each time."""
+    """Loses what trial 1 does on part 0, as an executor does whose worker is killed for it each time."""
 
     def map(self, function: Callable, items: Iterable) -> Iterator:
-        return (Lost() if (item.number, item.fold) == (1, 0) else function(item) for item in items)
+        return (Lost() if (item.number, item.part) == (1, 0) else function(item) for item in items)
 
 
 def test_a_trial_that_is_lost_with_its_worker_is_one_failed_trial_with_its_reason(tmp_path):
