@@ -13,6 +13,8 @@ _REFIT = 1.1
 """How much more a fit on all training rows may take than its rows tell."""
 _MOST = 0.6
 """Share of what is left that one trial may take before anything is known."""
+_PROBE = 2_000
+"""Rows whose fit tells what a family costs."""
 
 
 @dataclass
@@ -75,17 +77,15 @@ class Allowance:
         return Limit(self.clock, max(0.0, free) / self.parts / (1 + _REFIT / self.share))
 
 
-_PROBE = 2_000
-
-
 def rows_in_time(allowance: Allowance, fit: Callable[[int], object], rows: int, most: int | None) -> int | None:
     """Return how many rows a family may learn from so that one trial and the last fit end in time; None is all.
 
     ``fit(n)`` fits on n rows. What 2,000 rows cost is taken to grow with the rows.
     """
     wanted = min(rows, most or rows)
+    few = min(_PROBE, wanted)
     before = allowance.left
-    fit(min(_PROBE, wanted))
-    per_row = (before - allowance.left) / min(_PROBE, wanted)
+    fit(few)
+    per_row = (before - allowance.left) / few
     possible = int(allowance.left * 0.8 / (allowance.share + 1) / max(per_row, 1e-9))
-    return most if possible >= wanted else max(min(_PROBE, wanted), possible)
+    return most if possible >= wanted else max(few, possible)

@@ -10,13 +10,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tahona.learn.text import tf_idf
+from tahona.learn.text import Terms, tf_idf
 from tahona.learn.words import tokens
 
 if TYPE_CHECKING:
@@ -32,24 +31,12 @@ def pieces(word: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Characters:
-    """The pieces of a text column's words: ``terms``, sorted, and ``idf``, their weights."""
-
-    source: str
-    terms: tuple[str, ...]
-    idf: tuple[float, ...]
+class Characters(Terms):
+    """The pieces of a text column's words."""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.source}~~{term}" for term in self.terms)
-
-    @cached_property
-    def _index(self) -> Mapping[str, int]:
-        return {term: place for place, term in enumerate(self.terms)}
-
-    @cached_property
-    def _weights(self) -> NDArray[np.float64]:
-        return np.array(self.idf, dtype=np.float64)
 
     def apply(self, texts: NDArray[Any]) -> csr_matrix:
         """Return (n, terms) float64 CSR with sorted indices; null, empty and unknown text give an empty row."""

@@ -30,10 +30,7 @@ class Part:
     fit: NDArray[np.int64]
     judged: NDArray[np.int64]
     sizes: tuple[int, ...]
-
-    @property
-    def digest(self) -> str:
-        return fold_digest(self.fit, self.judged, np.asarray(self.sizes))
+    digest: str
 
 
 def parts_of(folds: Sequence[Fold]) -> tuple[Part, ...]:
@@ -44,10 +41,13 @@ def parts_of(folds: Sequence[Fold]) -> tuple[Part, ...]:
             kin[-1].append(fold)
         else:
             kin.append([fold])
-    return tuple(
-        Part(each[0][0], np.concatenate([judged for _, judged in each]), tuple(len(judged) for _, judged in each))
-        for each in kin
-    )
+    return tuple(_part(each) for each in kin)
+
+
+def _part(folds: Sequence[Fold]) -> Part:
+    fit, judged = folds[0][0], np.concatenate([rows for _, rows in folds])
+    sizes = tuple(len(rows) for _, rows in folds)
+    return Part(fit, judged, sizes, fold_digest(fit, judged, np.asarray(sizes)))
 
 
 _MOST_BYTES = 512 * 1024 * 1024

@@ -20,7 +20,7 @@ from tahona.errors import InputError, SetupError
 from tahona.learn.budget import Allowance, rows_in_time
 from tahona.learn.ensemble import DecisionRule, greedy_weights, mix
 from tahona.learn.families import FAMILIES, Family
-from tahona.learn.families.family import Codes, Limit, Scores
+from tahona.learn.families.family import Codes, Limit, Matrix, Scores
 from tahona.learn.folds import Encoded, Fold, TrainingRows, fold_digest
 from tahona.learn.journal import FoldNote, Journal
 from tahona.learn.model import FittedModel, fit_estimator, sample_rows
@@ -190,6 +190,7 @@ class _Search:
         self.family = family
         self.rows = rows
         self.y = np.asarray(y, dtype=np.int64)
+        self.y_digest = fold_digest(self.y)
         self.metric = metric
         self.seed = seed
         self.cost = cost
@@ -217,7 +218,7 @@ class _Search:
             "cost": self.cost,
             "rows": self.rows.digest,
             "parts": [part.digest for part in self.rows.parts],
-            "y": fold_digest(self.y),
+            "y": self.y_digest,
         }
         self.journal = Journal(notes, key)
 
@@ -231,10 +232,7 @@ class _Search:
 
     def probe(self, rows: int) -> None:
         """Fit the family's default on so many rows, to see what it costs."""
-        matrix, y = self.encoded(None).fit, self.y
-        sample = sample_rows(y, rows, self.seed)
-        if sample is not None:
-            matrix, y = matrix[sample], y[sample]
+        matrix, y = self.sampled(self.encoded(None).fit, self.y, rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fit_estimator(self.family, {}, matrix, y, seed=self.seed)
@@ -359,19 +357,21 @@ class _Search:
 
     def data(self, number: int) -> FoldData:
         encoded, part = self.encoded(number), self.rows.parts[number]
-        matrix, y_fit = encoded.fit, self.y[part.fit]
-        sample = sample_rows(y_fit, self.most_rows, self.seed)
-        if sample is not None:
-            matrix, y_fit = matrix[sample], y_fit[sample]
+        matrix, y_fit = self.sampled(encoded.fit, self.y[part.fit], self.most_rows)
         assert encoded.judge is not None
         return FoldData(matrix, y_fit, encoded.judge, self.y[part.judged], encoded.encoding.categorical, part.sizes)
+
+    def sampled(self, matrix: Matrix, y: NDArray[np.int64], most: int | None) -> tuple[Matrix, NDArray[np.int64]]:
+        """Return at most so many of these rows, always the same ones."""
+        sample = sample_rows(y, most, self.seed)
+        return (matrix, y) if sample is None else (matrix[sample], y[sample])
 
     def data_key(self, part: int) -> str:
         """Name what `data` gives: other families that read the rows in the same way find it under this name."""
         family = self.family
         wants = "nothing" if family.blind else family.wants
         sample = "all" if self.most_rows is None else f"{self.most_rows}.{self.seed}"
-        return f"{self.rows.digest}-{wants}-{sample}-{self.rows.parts[part].digest}-{fold_digest(self.y)}"
+        return f"{self.rows.digest}-{wants}-{sample}-{self.rows.parts[part].digest}-{self.y_digest}"
 
     def sum_up(self, number: int, params: Mapping[str, Any], race: Race) -> Trial:
         notes = self.notes_of(number)
@@ -469,10 +469,7 @@ class _Search:
     def fit(self, members: Sequence[tuple[Trial, float]]) -> FittedModel:
         """Fit the chosen parameters on all training rows."""
         encoded = self.encoded(None)
-        matrix, y = encoded.fit, self.y
-        sample = sample_rows(y, self.most_rows, self.seed)
-        if sample is not None:
-            matrix, y = matrix[sample], y[sample]
+        matrix, y = self.sampled(encoded.fit, self.y, self.most_rows)
         estimators = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -46,12 +46,26 @@ def detect_language(documents: Iterable[Sequence[str]]) -> str:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text column's table. ``terms`` are words and pairs of neighbouring words, sorted; ``idf`` their weights."""
+class Terms:
+    """What a table of a text column is: ``terms``, sorted, and ``idf``, their weights."""
 
     source: str
     terms: tuple[str, ...]
     idf: tuple[float, ...]
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {term: place for place, term in enumerate(self.terms)}
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        return np.array(self.idf, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Text(Terms):
+    """The words of a text column, and its pairs of neighbouring words."""
+
     language: str = ""
     """The language whose stop words were left out."""
     stop_words: tuple[str, ...] = ()
@@ -62,14 +76,6 @@ class Text:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.source}~{term}" for term in self.terms)
-
-    @cached_property
-    def _index(self) -> Mapping[str, int]:
-        return {term: place for place, term in enumerate(self.terms)}
-
-    @cached_property
-    def _weights(self) -> NDArray[np.float64]:
-        return np.array(self.idf, dtype=np.float64)
 
     @cached_property
     def _stop(self) -> frozenset[str]:
