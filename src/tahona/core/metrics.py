@@ -91,6 +91,30 @@ class Sample:
         return np.column_stack((1 - self.proba, self.proba)) if self.proba.ndim == 1 else self.proba
 
 
+class _Ranked:
+    """The rows of each resample by falling score of one class, (b, n), equal scores together. Exact: whole numbers."""
+
+    def __init__(self, counts: Values, hit: Values, seen: Values, found: Values) -> None:
+        self.counts, self.hit = counts, hit
+        self.seen, self.found = seen, found
+        self.positives = found[:, -1]
+        self.negatives = seen[:, -1] - found[:, -1]
+
+    def roc_area(self) -> Values:
+        """Return ROC AUC (b,): a hit outranks every miss below it, and within a tie half of them."""
+        below = self.negatives[:, None] - (self.seen - self.found) + (self.counts - self.hit) / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area: Values = np.einsum("bn,bn->b", self.hit, below) / (self.positives * self.negatives)
+        return area
+
+    def pr_area(self) -> Values:
+        """Return the average precision (b,); NaN where every row is of the class."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.where(self.seen > 0, self.found / self.seen, 0.0)
+            area = np.einsum("bn,bn->b", self.hit, precision) / self.positives
+        return np.where(self.negatives > 0, area, np.nan)
+
+
 class Weighted:
     """A sample seen through counts (b, n): b resamples at once."""
 
@@ -110,29 +134,19 @@ class Weighted:
         return table.reshape(-1, k, k)
 
     @cached_property
-    def ranked(self) -> tuple[Values, Values]:
-        """Return ROC AUC and PR AUC of each class, each (b, k), or of class 1 alone (b, 1) when there are two."""
+    def ranked(self) -> list[_Ranked]:
+        """Return the rows by falling score of each class, or of class 1 alone when there are two."""
         labels = (1,) if self.sample.classes == 2 else range(self.sample.classes)
-        pairs = [self._ranked(label) for label in labels]
-        return np.column_stack([roc for roc, _ in pairs]), np.column_stack([area for _, area in pairs])
+        return [self._rank(label) for label in labels]
 
-    def _ranked(self, label: int) -> tuple[Values, Values]:
+    def _rank(self, label: int) -> _Ranked:
         order, starts = self.sample.ranked(label)
         counts = self.counts[:, order]
         hit = counts * (self.sample.y[order] == label)
         if len(starts) < len(order):
             counts = np.add.reduceat(counts, starts, axis=1)
             hit = np.add.reduceat(hit, starts, axis=1)
-        seen = np.cumsum(counts, axis=1)
-        found = np.cumsum(hit, axis=1)
-        positives, negatives = found[:, -1], seen[:, -1] - found[:, -1]
-        # A hit outranks every miss below it; within a tie it outranks half. Counts are whole numbers: exact sums.
-        below = negatives[:, None] - (seen - found) + (counts - hit) / 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            roc = np.einsum("bn,bn->b", hit, below) / (positives * negatives)
-            share = np.where(seen > 0, found / seen, 0.0)
-            area = np.einsum("bn,bn->b", hit, share) / positives
-        return roc, np.where(negatives > 0, area, np.nan)
+        return _Ranked(counts, hit, seen=np.cumsum(counts, axis=1), found=np.cumsum(hit, axis=1))
 
     def mean(self, per_row: Values) -> Values:
         """Return the weighted mean of a number per row. einsum, not BLAS: the same bits with any number of threads."""
@@ -192,11 +206,11 @@ def _balanced_accuracy(rows: Weighted) -> Values:
 
 
 def _roc_auc(rows: Weighted) -> Values:
-    return _known_mean(rows.ranked[0])
+    return _known_mean(np.column_stack([ranked.roc_area() for ranked in rows.ranked]))
 
 
 def _pr_auc(rows: Weighted) -> Values:
-    return _known_mean(rows.ranked[1])
+    return _known_mean(np.column_stack([ranked.pr_area() for ranked in rows.ranked]))
 
 
 def _known_mean(values: Values) -> Values:

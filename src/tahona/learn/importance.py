@@ -12,7 +12,7 @@ from tahona.core.decision import decide
 from tahona.core.metrics import METRICS, compute
 from tahona.learn.columns import Columns, take
 
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 REPEATS, REPEATS_OF_FEW = 3, 5
 """Shuffles per column; more of a test part under 1,000 rows, where one shuffle says less."""
 

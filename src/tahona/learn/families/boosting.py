@@ -144,7 +144,8 @@ def _patience(rate: float) -> int:
 
 
 def _freeze_lightgbm(estimator: Estimator) -> Estimator:
-    return read_lightgbm(estimator.booster_.model_to_string())
+    """Return the booster, which LightGBM itself has written out and read back at the end of the fit."""
+    return estimator.booster_
 
 
 def read_lightgbm(text: str) -> Estimator:
@@ -305,7 +306,7 @@ FAMILIES = (
         rounds="n_estimators",
         portfolio=(
             _lightgbm(rate=0.1, leaves=31, least=20, columns=1.0, group=100),
-            _lightgbm(rate=0.05, leaves=127, least=20, columns=0.6, group=100),
+            _lightgbm(rate=0.1, leaves=127, least=20, columns=0.6, group=100),
             _lightgbm(rate=0.05, leaves=511, least=5, columns=0.5, group=20),
         ),
         accepts=(
