@@ -40,9 +40,10 @@ Progress = Callable[[str, Mapping[str, Any]], None]
 MEMBERS = 4
 """Trials of which a family with boosting rounds may be mixed."""
 MIX_GAIN = 5e-4
-"""How much better than its best trial a family's mixture must be: it costs one more fit on all rows per member."""
-_KEPT_FOR = 2
-"""Members of a mixture for whose last fits a search with a time limit keeps time."""
+"""How much better than its best trial a family's mixture must be: it costs one more fit on all rows per member. Where
+a time limit pays for these, any gain will do."""
+_IDLE = 30
+"""Trials without a better one after which a family with few parameters leaves the rest of a time limit to others."""
 _TRIALS = 20
 """Trials of a study for which neither the project file nor a portfolio says how many."""
 _MOST_TRIALS = 10_000
@@ -242,7 +243,7 @@ class _Search:
         tried: list[Trial] = []
         size = _GRID_BATCH if self.allowance is None else self.executor.workers
         for start in range(0, len(points), size):
-            if tried and not self.in_time():
+            if tried and not self.in_time(tried):
                 break
             tried += self.run(points[start : start + size], start, len(points))
         return tried
@@ -255,20 +256,24 @@ class _Search:
             batch = min(batch, self.executor.workers)
         study = Study(space, first=first, defaults=self.family.defaults, seed=self.seed, trials=trials)
         tried: list[Trial] = []
-        while len(tried) < trials and (not tried or self.in_time()):
+        while len(tried) < trials and (not tried or self.in_time(tried)):
             proposals = study.ask(min(batch, trials - len(tried)))
             done = self.run(proposals, len(tried), trials, rivals=tried if len(self.rows.parts) > 1 else ())
             study.tell([self.sign * trial.value for trial in done])
             tried += done
         return tried
 
-    def in_time(self) -> bool:
-        """Tell whether there is time for another trial."""
-        return self.allowance is None or self.allowance.fits(self.last_fit(), short=self.family.rounds is not None)
+    def in_time(self, tried: Sequence[Trial]) -> bool:
+        """Tell whether there is time for another trial, and hope."""
+        if self.allowance is None:
+            return True
+        boosted = self.family.rounds is not None
+        idle = bool(self.tops) and not boosted and len(tried) - self.tops[0].number > _IDLE
+        return not idle and self.allowance.fits(self.last_fit(), short=boosted)
 
     def last_fit(self) -> float:
         """Return what the trials cost for whose fit on all rows time is kept."""
-        return sum(trial.cpu_seconds for trial in self.tops[:_KEPT_FOR])
+        return sum(trial.cpu_seconds for trial in self.tops)
 
     def run(
         self, points: Sequence[Mapping[str, Any]], first: int, of: int, rivals: Sequence[Trial] = ()
@@ -429,7 +434,10 @@ class _Search:
             (part.fit, block) for part in self.rows.parts for block in np.split(part.judged, np.cumsum(part.sizes)[:-1])
         ]
         rule = DecisionRule(cost=self.cost)
-        mixture = greedy_weights(scores, self.y, folds, self.metric, rule=rule, gain=MIX_GAIN)
+        gain = (
+            MIX_GAIN if self.allowance is None else 0.0
+        )  # time for the last fits is kept then: they cost nothing more
+        mixture = greedy_weights(scores, self.y, folds, self.metric, rule=rule, gain=gain)
         if not mixture.weights:
             return alone
         mixed = mix(scores, mixture.weights)

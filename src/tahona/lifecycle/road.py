@@ -12,6 +12,7 @@ from tahona.core.plan import Plan, Step, make_plan
 from tahona.core.records import StepRecord
 from tahona.digests import digest_json
 from tahona.errors import InputError
+from tahona.learn.families import FAMILIES
 from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
 from tahona.lifecycle.opened import OpenProject, silent
@@ -40,8 +41,13 @@ def plan_run(opened: OpenProject) -> Plan:
 
 
 def families(opened: OpenProject) -> tuple[str, ...]:
-    """Return the families to train: the project's, and the dummy, which is never left out."""
-    return ("dummy", *(name for name in opened.project.train.models if name != "dummy"))
+    """Return the families to train: the project's, and the dummy, which is never left out.
+
+    With a time budget the cheap ones come first: what they leave, the others use.
+    """
+    train = opened.project.train
+    names = [name for name in train.models if name != "dummy"]
+    return ("dummy", *(sorted(names, key=lambda name: FAMILIES[name].cost) if train.limit else names))
 
 
 class Road:
