@@ -86,3 +86,11 @@ class IntegrityError(TahonaError):
     """Stored bytes are not the bytes that were written."""
 
     exit_code = 5
+
+
+def said_again(kind: str, what: str, where: str = "", fix: str = "") -> TahonaError:
+    """Return the error of this name, as another process raised it."""
+    kinds = {
+        each.__name__: each for each in (InputError, ProjectError, DataError, RefusedError, SetupError, IntegrityError)
+    }
+    return kinds.get(kind, TahonaError)(what, where=where, fix=fix)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tahona.core.plan import Plan
     from tahona.core.records import AliasEvent, FetchedTable, RunRecord, Version
+    from tahona.core.workflow import Workflow
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -115,7 +115,11 @@ class Executor(Protocol):
 
 @runtime_checkable
 class Orchestrator(Protocol):
-    """What walks a plan in dependency order. It gets ids only; data passes through the store."""
+    """What walks a workflow in dependency order. It gets ids only; data passes through the store."""
 
-    def walk(self, plan: Plan, run_step: Callable[[str], object]) -> None:
-        """Call ``run_step(step_id)`` once for each step, never before the steps it waits for."""
+    def walk(self, workflow: Workflow, run_step: Callable[[str], object]) -> None:
+        """Run every step of every task once, never before those it waits for, with the retries and time of its task.
+
+        In this process: ``run_step(step_id)``. Elsewhere: ``tahona step STEP… --run RUN`` with the workflow's options
+        in the project's folder. Raise what a step raised, or SetupError when another process failed.
+        """

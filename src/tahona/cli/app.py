@@ -39,6 +39,7 @@ def root(
 
 app.command("run")(runs.run)
 app.command("step")(runs.step)
+app.command("notify")(runs.notify)
 app.command("plan")(runs.plan)
 app.command("why")(runs.why)
 app.command("runs")(runs.runs)

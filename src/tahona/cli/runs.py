@@ -98,37 +98,52 @@ def print_leaderboard(rows: tuple[Mapping[str, Any], ...], *, chosen: str = "") 
 
 
 def step(
-    step_id: Annotated[str, typer.Argument(metavar="STEP", help="For example split, or train@tree.")],
-    run_id: Annotated[str | None, typer.Option("--run", help="The run that this step belongs to.")] = None,
+    step_ids: Annotated[list[str], typer.Argument(metavar="STEP...", help="For example split, or train@tree.")],
+    run_id: Annotated[str | None, typer.Option("--run", help="The run that these steps belong to.")] = None,
     directory: Folder = HERE,
     json: Json = False,
     env: Env = None,
     set_: Set = None,
 ) -> None:
-    """Run one step; the steps it waits for must have their results. This is all that an orchestrator calls."""
+    """Run one step, or a few in this order; what they wait for must be there. All that an orchestrator's task calls."""
     from tahona.cli.progress import shown_progress
     from tahona.cli.terminal import out, print_json
+    from tahona.lifecycle.running import run_task
+    from tahona.wiring import open_project
+
+    opened = open_project(directory, env=env, overrides=set_ or ())
+    with closing(opened.executor), shown_progress(hush=json) as progress:
+        run, records = run_task(opened, step_ids, run_id, progress)
+    if json:
+        steps = [{"step": r.id, "state": r.state, "seconds": r.seconds, "fingerprint": r.fingerprint} for r in records]
+        print_json({"run": run, "steps": steps})
+        return
+    for record in records:
+        out().print(f"{record.id}: {record.state}", markup=False)
+
+
+def notify(
+    run_id: Annotated[str | None, typer.Option("--run", help="The run that failed.")] = None,
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+) -> None:
+    """Tell whom `[run.on_failure]` names that the run failed: what an orchestrator calls when it has given up."""
+    from tahona.cli.terminal import out, print_json
+    from tahona.errors import SetupError
+    from tahona.lifecycle.notifying import notify_failure
     from tahona.lifecycle.road import Road, plan_run
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or ())
-    laid = plan_run(opened)
-    if run_id is not None and run_id != laid.run:
-        raise InputError(
-            f"the project is now run '{laid.run}', not '{run_id}': project file, data or code changed since",
-            where="--run",
-            fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
-        )
-    with shown_progress(hush=json) as progress:
-        try:
-            record = Road(opened, laid, progress).run_step(step_id)
-        finally:
-            opened.executor.close()
-    facts = {"run": laid.run, "step": record.id, "state": record.state, "seconds": record.seconds}
+    road = Road(opened, plan_run(opened))
+    error = road.failure() or SetupError("a task ended before its step could say why", fix="read the task's log")
+    told = notify_failure(opened, run_id or road.plan.run, error)
     if json:
-        print_json({**facts, "fingerprint": record.fingerprint})
-    else:
-        out().print(f"{record.id}: {record.state}", markup=False)
+        print_json({"run": run_id or road.plan.run, "told": list(told)})
+        return
+    out().print(f"told: {', '.join(told) or 'nobody, for [run.on_failure] names nobody'}", markup=False)
 
 
 def plan(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None) -> None:

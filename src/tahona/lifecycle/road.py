@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tahona.core.plan import Plan, Step, make_plan
-from tahona.core.records import StepRecord
+from tahona.core.records import StepRecord, StepState
 from tahona.digests import digest_json
-from tahona.errors import InputError
+from tahona.errors import InputError, RefusedError, TahonaError, said_again
 from tahona.learn.families import FAMILIES
 from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
@@ -102,7 +104,11 @@ class Road:
         if result is None:
             self.progress("step", {"step": step_id, "state": "running"})
             self.records[step_id] = StepRecord(step_id, "failed")  # until it is known to have gone well
-            result = self._work(step)
+            try:
+                result = self._work(step)
+            except TahonaError as error:
+                self._note_failure(step_id, error)
+                raise
             self._results[step_id] = result
             state = "done"
         else:
@@ -121,6 +127,34 @@ class Road:
         self.progress("step", {"step": step_id, "state": state, "seconds": record.seconds})
         result.raise_refusal()
         return record
+
+    def record(self, step_id: str) -> StepRecord:
+        """Return what is known of a step that did not run here: its stored result, or that it waits."""
+        result = self.result(step_id)
+        if result is None:
+            return StepRecord(step_id, "waiting")
+        state: StepState = "refused" if result.refusal else "done"
+        return StepRecord(step_id, state, result.seconds, result.cpu_seconds, result.fingerprint)
+
+    def adopt(self, before: Container[str]) -> None:
+        """Take over what other processes ran; the steps named in ``before`` had their results already."""
+        for step in self.plan:
+            if step.id not in self.records:
+                record = self.record(step.id)
+                self.records[step.id] = replace(record, state="cached") if step.id in before else record
+
+    def failure(self) -> TahonaError | None:
+        """Return why a step of this run failed in another process, if one did."""
+        for step in self.plan:
+            result = self.result(step.id)
+            if result is not None and result.refusal:
+                return RefusedError(**result.refusal)
+            note = self._failures(step.id)
+            if result is None and note.exists():
+                said = json.loads(note.read_bytes())
+                if said.pop("run") == self.plan.run:
+                    return said_again(**said)
+        return None
 
     def last_parts(self, step_id: str) -> dict[str, Any] | None:
         """Return what the step's result depended on when it last ran here."""
@@ -188,12 +222,24 @@ class Road:
     def _last(self, step_id: str) -> Path:
         return self.opened.folder / "last" / f"{step_id}.json"
 
+    def _failures(self, step_id: str) -> Path:
+        return self.opened.folder / "failed" / f"{step_id}.json"
+
     def _remember(self, step_id: str, result: StepResult) -> None:
-        file = self._last(step_id)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.write_bytes(result.to_bytes())
-        fresh.replace(file)
+        _write(self._last(step_id), result.to_bytes())
+        self._failures(step_id).unlink(missing_ok=True)
+
+    def _note_failure(self, step_id: str, error: TahonaError) -> None:
+        said = {"run": self.plan.run, "kind": type(error).__name__}
+        said |= {"what": error.what, "where": error.where, "fix": error.fix}
+        _write(self._failures(step_id), json.dumps(said).encode())
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.replace(file)
 
 
 def _place(fingerprint: str) -> str:

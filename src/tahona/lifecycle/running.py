@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tahona.core.findings import Finding
-from tahona.core.plan import Plan
 from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord
-from tahona.errors import RefusedError, TahonaError
+from tahona.errors import InputError, RefusedError, SetupError, TahonaError
+from tahona.lifecycle.notifying import notify_failure
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.road import DECIDING, Road, plan_run
+from tahona.lifecycle.tasks import lay_workflow, preflight
 from tahona.steps.context import Progress
+
+
+def _mute(_: str) -> None:
+    """Tell nobody."""
+
 
 REPORTS = ("report.html", "report.md", "model_card.md")
 
@@ -65,36 +72,89 @@ class RunSummary:
         }
 
 
-def run_project(opened: OpenProject, progress: Progress = silent) -> RunSummary:
+def run_project(
+    opened: OpenProject,
+    progress: Progress = silent,
+    *,
+    options: Sequence[str] = (),
+    tell: Callable[[str], None] = _mute,
+) -> RunSummary:
     """Take the project from its source to a registered version and a report; finished steps are not run again.
 
-    Raises what a step raises, after the ledger was told; the error's ``document`` holds the summary so far. A refusal
-    (audit) leaves a run with status "refused".
+    ``options`` are the words of the command line that choose the project's overlays: an orchestrator's tasks need them
+    too. ``tell`` hears the pre-flight. Raises what a step raises, after the ledger and whoever is to be notified were
+    told; the error's ``document`` holds the summary so far. A refusal (audit) leaves a run with status "refused".
     """
     plan = plan_run(opened)
     road = Road(opened, plan, progress)
-    known = {record.id: record for record in opened.ledger.runs(opened.project.name)}.get(plan.run)
-    if known is not None and known.status == "done" and _all_stored(road, plan):
+    known = _known(road)
+    if known is not None and known.status == "done" and _all_stored(road):
         for step in plan:
             road.run_step(step.id)
         return summarise(road, "done")
-    started = known.started if known is not None else now()
-    opened.ledger.save_run(_record(road, "running", started))
+    workflow = lay_workflow(opened, plan, options)
+    for line in preflight(opened, workflow):
+        tell(line)
+    stored = {step.id for step in plan if road.result(step.id) is not None}
     try:
-        opened.orchestrator.walk(plan, road.run_step)
+        with _kept(road):
+            try:
+                opened.orchestrator.walk(workflow, road.run_step)
+            except SetupError as error:
+                raise road.failure() or error from error  # what went wrong in a step says more than how it ended
+            road.adopt(stored)
+    except TahonaError as error:
+        notify_failure(opened, plan.run, error)
+        raise
+    return summarise(road, "done")
+
+
+def run_task(
+    opened: OpenProject, step_ids: Sequence[str], run_id: str | None = None, progress: Progress = silent
+) -> tuple[str, tuple[StepRecord, ...]]:
+    """Run these steps of a run one after another, and keep the ledger: all that an orchestrator's task does.
+
+    Returns the run's id and what became of each step. Raises InputError if the project is another run by now.
+    """
+    plan = plan_run(opened)
+    if run_id is not None and run_id != plan.run:
+        raise InputError(
+            f"the project is now run '{plan.run}', not '{run_id}': project file, data or code changed since",
+            where="--run",
+            fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
+        )
+    road = Road(opened, plan, progress)
+    with _kept(road):
+        records = tuple(road.run_step(step_id) for step_id in step_ids)
+    return plan.run, records
+
+
+@contextmanager
+def _kept(road: Road) -> Iterator[None]:
+    """Keep the run's record in the ledger: that it goes on, how it failed, that it is done once all steps are."""
+    ledger, known = road.opened.ledger, _known(road)
+    started = known.started if known is not None else now()
+    if known is None or (known.status != "running" and not _all_stored(road)):
+        ledger.save_run(_record(road, "running", started))
+    try:
+        yield
     except RefusedError as error:
-        opened.ledger.save_run(_record(road, "refused", started, str(error)))
+        ledger.save_run(_record(road, "refused", started, str(error)))
         error.document = summarise(road, "refused").to_dict()
         raise
     except TahonaError as error:
-        opened.ledger.save_run(_record(road, "failed", started, str(error)))
-        error.document = RunSummary(plan.run, "failed", _steps(road)).to_dict()
+        ledger.save_run(_record(road, "failed", started, str(error)))
+        error.document = RunSummary(road.plan.run, "failed", _steps(road)).to_dict()
         raise
     except Exception as error:
-        opened.ledger.save_run(_record(road, "failed", started, f"a bug in Tahona: {type(error).__name__}"))
+        ledger.save_run(_record(road, "failed", started, f"a bug in Tahona: {type(error).__name__}"))
         raise
-    opened.ledger.save_run(_record(road, "done", started))
-    return summarise(road, "done")
+    if _all_stored(road) and (known is None or known.status != "done"):
+        ledger.save_run(_record(road, "done", started))
+
+
+def _known(road: Road) -> RunRecord | None:
+    return {record.id: record for record in road.opened.ledger.runs(road.opened.project.name)}.get(road.plan.run)
 
 
 def summarise(road: Road, status: RunStatus) -> RunSummary:
@@ -179,12 +239,12 @@ def _is_champion(road: Road, registration: Mapping[str, Any]) -> bool:
     return any("champion" in version.aliases for version in versions if version.number == registration["version"])
 
 
-def _all_stored(road: Road, plan: Plan) -> bool:
-    return all(road.result(step.id) is not None for step in plan)
+def _all_stored(road: Road) -> bool:
+    return all(road.result(step.id) is not None for step in road.plan)
 
 
 def _steps(road: Road) -> tuple[StepRecord, ...]:
-    return tuple(road.records.get(step.id, StepRecord(step.id, "waiting")) for step in road.plan)
+    return tuple(road.records.get(step.id) or road.record(step.id) for step in road.plan)
 
 
 def _intervals(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Interval]:

@@ -175,6 +175,12 @@ class CpuBudget(Part):
 Duration = Annotated[str, Field(pattern=r"^(\d*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*) ?(s|min|h)$")]
 
 
+def seconds_of(duration: str) -> float:
+    """Return the seconds of `"90 s"`, `"5 min"` or `"1.5 h"`."""
+    number = duration.rstrip("hmins ")
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[duration.removeprefix(number).strip()]
+
+
 def _budget_tag(value: object) -> str | None:
     """Tell which kind of budget is meant, None for neither."""
     if isinstance(value, str):
@@ -222,9 +228,7 @@ class TrainPart(Part):
             return None
         if isinstance(self.budget, CpuBudget):
             return "cpu", self.budget.cpu_seconds
-        number = self.budget.rstrip("hmins ")
-        unit = self.budget.removeprefix(number).strip()
-        return "wall", float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+        return "wall", seconds_of(self.budget)
 
 
 class DecisionPart(Part):
@@ -272,8 +276,28 @@ class StoresPart(Part):
     """Database of the ledger; a relative SQLite path starts at the project's folder."""
 
 
+class StepRunPart(Part):
+    """How patient to be with one kind of step; what is absent is as in `[run]`."""
+
+    retries: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How often a failed step is tried again."""
+    retry_delay: Duration | None = None
+    """Time before another attempt."""
+    timeout: Duration | None = None
+    """Time that one attempt may take."""
+
+
+class NotifyPart(Part):
+    """Who is told when a run fails."""
+
+    command: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """A command and its words; it gets what happened as JSON on standard input."""
+    webhook: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    """An address that is sent what happened as JSON (`text`, `project`, `run`, `step`, `error`) by POST."""
+
+
 class RunPart(Part):
-    """How the steps are run."""
+    """How the steps are run, here or by an orchestrator."""
 
     executor: Annotated[str, Field(min_length=1)] = "inline"
     """`inline`, `processes`, `dask`, or the name of an installed package's executor. No result depends on it."""
@@ -283,6 +307,20 @@ class RunPart(Part):
     """The scheduler of the Dask cluster: `tcp://HOST:PORT`, or `tls://HOST:PORT` with `security`."""
     security: Annotated[str, Field(min_length=1)] | None = None
     """TOML file with `tls-ca-file`, `tls-client-cert` and `tls-client-key`; relative paths start at its folder."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    """How often a step that failed is tried again. What the user must mend is not tried again here."""
+    retry_delay: Duration = "10 s"
+    """Time before another attempt."""
+    timeout: Duration | None = None
+    """Time that one attempt of a step may take; none when absent."""
+    steps: dict[str, StepRunPart] = {}
+    """Other retries and time for one kind of step: `[run.steps.train]`."""
+    schedule: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")] | None = None
+    """When an orchestrator runs it: a cron line of five fields, in UTC. `tahona run` runs it now."""
+    fuse: tuple[tuple[Annotated[str, Field(min_length=1)], ...], ...] = ()
+    """Steps that an orchestrator runs as one task: `[["split", "audit"]]`."""
+    on_failure: NotifyPart = NotifyPart()
+    """Who is told when a run fails."""
 
 
 class Project(Part):

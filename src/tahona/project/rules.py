@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tahona.core.families import FAMILY_NAMES
 from tahona.core.findings import Finding
+from tahona.core.plan import ROAD
 from tahona.core.spelling import did_you_mean
 from tahona.project.locate import KeyPath
 from tahona.project.model import FloatRange, IntRange, Project
@@ -257,6 +258,12 @@ def executor_keys(project: Project, _: Layers) -> Iterator[Problem]:
         yield Problem(("run", "security"), "stands beside an address that is not tls://", "write tls:// there")
 
 
+def run_steps(project: Project, _: Layers) -> Iterator[Problem]:
+    for name in project.run.steps:
+        if name not in ROAD:
+            yield Problem(("run", "steps", name), "is not a step", _guess(name, ROAD, f"steps: {', '.join(ROAD)}"))
+
+
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (label_is_kept, ("project", "data")),
     (column_spelling, ("project", "data", "split", "audit")),
@@ -270,6 +277,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (known_metrics, ("train", "gate", "decision")),
     (one_decision, ("decision",)),
     (executor_keys, ("run",)),
+    (run_steps, ("run",)),
 )
 
 
