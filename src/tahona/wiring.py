@@ -38,14 +38,28 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "processes": "tahona.executors.processes:open_executor",
         "dask": "tahona.executors.dask:open_executor",
     },
-    "orchestrators": {"local": "tahona.orchestrators.local:LocalOrchestrator"},
+    "orchestrators": {
+        "local": "tahona.orchestrators.local:open_orchestrator",
+        "prefect": "tahona.orchestrators.prefect:open_orchestrator",
+        "metaflow": "tahona.orchestrators.metaflow:open_orchestrator",
+        "airflow": "tahona.orchestrators.airflow:open_orchestrator",
+        "dvc": "tahona.orchestrators.dvc:open_orchestrator",
+    },
 }
 
 
 def open_project(
-    place: Path, *, env: str | None = None, overrides: Sequence[str] = (), on: str = "local"
+    place: Path,
+    *,
+    env: str | None = None,
+    overrides: Sequence[str] = (),
+    on: str = "local",
+    python: Path | None = None,
 ) -> OpenProject:
-    """Read the project file in (or at) ``place`` and open what it names."""
+    """Read the project file in (or at) ``place`` and open what it names.
+
+    ``on`` is the orchestrator, ``python`` an interpreter that has it (without it an environment is made from our pins).
+    """
     from tahona.project.load import load_project
 
     loaded = load_project(place, env=env, overrides=overrides)
@@ -56,7 +70,7 @@ def open_project(
         store=open_store(project),
         ledger=open_ledger(project),
         executor=open_executor(project),
-        orchestrator=cast("Orchestrator", adapter("orchestrators", on)()),
+        orchestrator=open_orchestrator(project, on, python),
         notices=loaded.findings,
     )
 
@@ -117,6 +131,11 @@ def open_executor(project: Project) -> Executor:
     """Open the executor with its workers."""
     opener = adapter("executors", project.run.executor, where=project.place("run", "executor"))
     return cast("Executor", opener(project.run, project.root))
+
+
+def open_orchestrator(project: Project, name: str, python: Path | None = None) -> Orchestrator:
+    """Open an orchestrator for the project; its environment is made when it is first needed."""
+    return cast("Orchestrator", adapter("orchestrators", name)(project.root.resolve(), python))
 
 
 def scheme(place: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tahona.cli import models, names, predicting, project, runs
+from tahona.cli import models, names, orchestrators, predicting, project, runs
 
 app = typer.Typer(
     name="tahona",
@@ -17,6 +17,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 export = typer.Typer(help="Write things in other programs' formats.", no_args_is_help=True)
+orchestrating = typer.Typer(help="The programs that may walk a run, each in its own environment.", no_args_is_help=True)
+orchestrating.command("install")(orchestrators.install)
+orchestrating.command("list")(orchestrators.list_all)
 naming = typer.Typer(help="File names.", no_args_is_help=True)
 
 
@@ -56,5 +59,8 @@ app.command("schema")(project.schema)
 app.command("new")(project.new)
 export.command("model")(models.export_model)
 naming.command("check")(names.check)
+for known in orchestrators.NAMES:
+    export.command(known, help=f"Write the run as a file of {known.capitalize()}.")(orchestrators.exporter(known))
 app.add_typer(export, name="export")
+app.add_typer(orchestrating, name="orchestrators")
 app.add_typer(naming, name="names")

@@ -16,5 +16,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key, for example train.trials=5. May be repeated."),
 ]
+Python = Annotated[
+    Path | None,
+    typer.Option("--python", metavar="FILE", help="An interpreter that has the orchestrator, instead of our own pins."),
+]
 
 HERE = Path()
+
+
+def overlay(env: str | None, set_: list[str] | None) -> list[str]:
+    """Return the words that choose the same overlays again: what an orchestrator's tasks are started with."""
+    return [*(("--env", env) if env else ()), *(word for each in set_ or () for word in ("--set", each))]

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tahona.cli.options import HERE, Env, Folder, Json, Set
+from tahona.cli.options import HERE, Env, Folder, Json, Python, Set, overlay
 from tahona.errors import InputError
 
 if TYPE_CHECKING:
     from tahona.core.records import RunRecord
     from tahona.lifecycle.running import RunSummary
 
-On = Annotated[str, typer.Option("--on", metavar="NAME", help="The orchestrator.")]
+On = Annotated[
+    str, typer.Option("--on", metavar="NAME", help="The orchestrator: local, prefect, metaflow, airflow or dvc.")
+]
 
 
-def run(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None, on: On = "local") -> None:
+def run(
+    directory: Folder = HERE,
+    json: Json = False,
+    env: Env = None,
+    set_: Set = None,
+    on: On = "local",
+    python: Python = None,
+) -> None:
     """Take the project from data to a registered version and a report; what is done already is not done again."""
     from tahona.cli.progress import shown_progress
-    from tahona.cli.terminal import print_json
+    from tahona.cli.terminal import err, print_json
     from tahona.lifecycle.running import run_project
     from tahona.wiring import open_project
 
-    opened = open_project(directory, env=env, overrides=set_ or (), on=on)
+    opened = open_project(directory, env=env, overrides=set_ or (), on=on, python=python)
     with closing(opened.executor), shown_progress(hush=json) as progress:
-        summary = run_project(opened, progress)
+        tell = _mute if json or on == "local" else partial(err().print, markup=False)
+        summary = run_project(opened, progress, options=overlay(env, set_), tell=tell)
     if json:
         print_json(summary.to_dict())
     else:
         print_summary(summary)
+
+
+def _mute(_: str) -> None:
+    """Tell nobody."""
 
 
 def print_summary(summary: RunSummary) -> None:

@@ -1,0 +1,126 @@
+"""What the orchestrators that live in an environment of their own have in common: a file, and a process that runs it.
+
+The file is all that an orchestrator gets, and what `tahona export NAME` writes: readable, dependent on nothing but the
+orchestrator and the command `tahona`, which it calls once for each task.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tahona.core.workflow import Workflow
+from tahona.errors import SetupError
+from tahona.lifecycle.environments import environment
+from tahona.lifecycle.notifying import TOLD_BY_ANOTHER
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+"""Tested pins with hashes, `NAME.txt`, resolved from `NAME.in`."""
+PROJECT, RUN = "TAHONA_PROJECT", "TAHONA_RUN"
+"""What a file looks for in its environment: the project's folder, and the run that it must be."""
+
+
+class OutsideOrchestrator:
+    """An orchestrator in another environment. A subclass has a name, a template, and how its file is run and checked.
+
+    ``python`` is an interpreter that has the orchestrator already; without it the environment is made from our pins.
+    """
+
+    name: str
+    file: str
+    """What its file is called in a project's folder."""
+    secrets: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path, python: Path | None = None) -> None:
+        self.folder = folder
+        """The project's folder."""
+        self.own_python = python
+
+    @property
+    def home(self) -> Path:
+        """Where its database, logs and generated file of `tahona run --on` are kept."""
+        return self.folder / ".tahona" / self.name
+
+    def python(self) -> Path:
+        """Return the interpreter that has the orchestrator, after making its environment if need be."""
+        return self.own_python or environment(self.name, REQUIREMENTS / f"{self.name}.txt")
+
+    def text(self, workflow: Workflow) -> str:
+        """Return the file."""
+        return fill(f"{self.file}.j2", workflow)
+
+    def check(self, file: Path) -> None:
+        """Let the orchestrator's own parser or linter read the file; raise SetupError with what it says."""
+        raise NotImplementedError
+
+    def start(self, file: Path) -> None:
+        """Run the file to its end; raise SetupError if that fails."""
+        raise NotImplementedError
+
+    def walk(self, workflow: Workflow, _run_step: Callable[[str], object]) -> None:
+        """Write the file, let the orchestrator check it, and run it: its tasks call `tahona step`."""
+        file = self.home / self.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.text(workflow), "utf-8")
+        self.run_id = workflow.run
+        self.check(file)
+        self.start(file)
+
+    def call(self, *words: str | Path, more: Mapping[str, str] | None = None, seconds: float | None = None) -> str:
+        """Run a program of the orchestrator's environment in the project's folder and return what it printed.
+
+        Its standard error goes to ours. Raise SetupError when it ends with anything but 0.
+        """
+        command = [str(word) for word in words]
+        done = subprocess.run(  # noqa: S603 - our own words
+            command, cwd=self.folder, env=self.surroundings(more or {}), stdout=subprocess.PIPE, encoding="utf-8",
+            check=False, timeout=seconds,
+        )  # fmt: skip
+        if done.returncode:
+            raise SetupError(
+                f"{self.name} ended with code {done.returncode}",
+                where=f"{Path(command[0]).name} {' '.join(command[1:3])}",
+                fix=f"read what {self.name} printed above, and its files in {self.home}",
+            )
+        return done.stdout
+
+    def surroundings(self, more: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of its processes: ours, with this very `tahona` on the path, the project and the run."""
+        ours = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+        }
+        tools = os.pathsep.join(
+            (str(self.python().parent), str(Path(sys.executable).parent), ours.get("PATH", os.defpath))
+        )
+        named = {PROJECT: str(self.folder), RUN: getattr(self, "run_id", ""), TOLD_BY_ANOTHER: "1"}
+        return {**ours, "PATH": tools, **named, **more}
+
+
+def fill(template: str, workflow: Workflow, **more: object) -> str:
+    """Fill a template of `orchestrators/templates/` with a workflow."""
+    house = Environment(
+        loader=PackageLoader("tahona.orchestrators"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - the files are Python and YAML; every text passes through `literal`
+    )
+    house.filters["literal"] = literal
+    return house.get_template(template).render(workflow=workflow, **more)
+
+
+def literal(value: object) -> str:
+    """Return a Python literal, with double quotes as a formatter would write it."""
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Sequence):
+        return f"[{', '.join(literal(each) for each in value)}]"
+    return repr(value)
