@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from postgres_servers import PostgresServer, postgres_server
 from projects import Answer, Command, write_project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,3 +87,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, example: Callable[[Path],
     assert answer.code == 0, answer.stderr
     (folder / "run.json").write_text(answer.stdout, "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; make a database or a user of your own in it, and do not stop it."""
+    with postgres_server() as server:
+        yield server

@@ -14,7 +14,8 @@ from processes import race, started
 
 from tahona.core.records import Interval
 from tahona.errors import InputError, SetupError, TahonaError
-from tahona.ledgers.sql import REVISIONS, SqlLedger, open_ledger
+from tahona.ledgers.engine import REVISIONS
+from tahona.ledgers.sql import SqlLedger, open_ledger
 from tahona.testing import LedgerContract, MemoryLedger
 from tahona.testing.ledger_suite import a_move, a_run, a_version
 

@@ -32,7 +32,12 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "sample": "tahona.sources.sample:open_source",
     },
     "stores": {"file": "tahona.stores.folder:open_store"},
-    "ledgers": {"sqlite": "tahona.ledgers.sql:open_ledger"},
+    "ledgers": {
+        "sqlite": "tahona.ledgers.sql:open_ledger",
+        "postgresql": "tahona.ledgers.sql:open_ledger",
+        "postgres": "tahona.ledgers.sql:open_ledger",
+        "mlflow": "tahona.ledgers.mlflow:open_ledger",
+    },
     "executors": {
         "inline": "tahona.executors.inline:open_executor",
         "processes": "tahona.executors.processes:open_executor",

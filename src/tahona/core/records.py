@@ -63,9 +63,23 @@ class RunRecord:
     """Rows with model, metric, value, low, high, cpu_seconds; best first."""
     test: Mapping[str, Interval] = field(default_factory=dict)
     """Metrics of the chosen model on the test rows."""
+    candidates: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    """The same of every model on the leaderboard but the dummy, the chosen one too."""
     error: str = ""
     chosen: str = ""
     """The model that ``test`` is about: a family's name or "ensemble"."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One point of a family's search space, as a `Gallery` shows it; ``value`` is None where a fold failed."""
+
+    family: str
+    number: int
+    params: Mapping[str, Any]
+    metric: str
+    value: float | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, delete, insert, select, update
@@ -58,6 +59,7 @@ def read_runs(connection: Connection, project: str | None) -> tuple[RunRecord, .
             ),
             leaderboard=tuple(_leaderboard_row(metric) for metric in metrics[row.id] if metric.part == "leaderboard"),
             test={metric.metric: _interval(metric) for metric in metrics[row.id] if metric.part == "test"},
+            candidates=_candidates(metrics[row.id]),
             error=row.error,
             chosen=row.chosen,
         )
@@ -108,11 +110,17 @@ def _step_rows(run: RunRecord) -> list[dict[str, object]]:
 
 
 def _metric_rows(run: RunRecord) -> list[dict[str, object]]:
-    tested = [
-        _metric_row(run, "test", position, {"model": run.chosen, "metric": metric, **interval.to_dict()})
-        for position, (metric, interval) in enumerate(run.test.items())
-    ]
-    return tested + [_metric_row(run, "leaderboard", position, row) for position, row in enumerate(run.leaderboard)]
+    parts: dict[str, Iterable[Mapping[str, Any]]] = {
+        "test": _tested(run.chosen, run.test),
+        "candidate": chain.from_iterable(_tested(model, metrics) for model, metrics in run.candidates.items()),
+        "leaderboard": run.leaderboard,
+    }
+    return [_metric_row(run, part, position, row) for part, rows in parts.items() for position, row in enumerate(rows)]
+
+
+def _tested(model: str, metrics: Mapping[str, Interval]) -> Iterator[Mapping[str, Any]]:
+    for metric, interval in metrics.items():
+        yield {"model": model, "metric": metric, **interval.to_dict()}
 
 
 def _metric_row(run: RunRecord, part: str, position: int, row: Mapping[str, Any]) -> dict[str, object]:
@@ -134,12 +142,25 @@ def _metric_row(run: RunRecord, part: str, position: int, row: Mapping[str, Any]
 
 def _leaderboard_row(row: Row[Any]) -> dict[str, Any]:
     numbers = {name: getattr(row, name) for name in _NUMBERS if getattr(row, name) is not None}
-    return {"model": row.model, "metric": row.metric, **numbers, **json.loads(row.details_json)}
+    return {"model": row.model, "metric": row.metric, **numbers, **_details(row)}
+
+
+def _candidates(rows: Iterable[Row[Any]]) -> dict[str, dict[str, Interval]]:
+    found: defaultdict[str, dict[str, Interval]] = defaultdict(dict)
+    for row in rows:
+        if row.part == "candidate":
+            found[row.model][row.metric] = _interval(row)
+    return dict(found)
 
 
 def _interval(row: Row[Any]) -> Interval:
-    filled = _leaderboard_row(row)
-    return Interval(*(float(filled[name]) for name in _NUMBERS))
+    details = _details(row)
+    value, low, high = (details.get(name, getattr(row, name)) for name in _NUMBERS)
+    return Interval(*(math.nan if number is None else float(number) for number in (value, low, high)))
+
+
+def _details(row: Row[Any]) -> dict[str, Any]:
+    return {} if row.details_json == "{}" else dict(json.loads(row.details_json))
 
 
 def _of_project(table: Table, project: str | None) -> Select[Any]:

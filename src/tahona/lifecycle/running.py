@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tahona.core.findings import Finding
-from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord
+from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord, TrialRecord
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError
 from tahona.lifecycle.notifying import notify_failure
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.road import DECIDING, Road, plan_run
 from tahona.lifecycle.tasks import lay_workflow, preflight
+from tahona.ports import Gallery
 from tahona.steps.context import Progress
 
 
@@ -150,7 +151,20 @@ def _kept(road: Road) -> Iterator[None]:
         ledger.save_run(_record(road, "failed", started, f"a bug in Tahona: {type(error).__name__}"))
         raise
     if _all_stored(road) and (known is None or known.status != "done"):
-        ledger.save_run(_record(road, "done", started))
+        record = _record(road, "done", started)
+        if isinstance(ledger, Gallery):
+            ledger.show_run(record, _trials(road), road.files("report"))
+        ledger.save_run(record)
+
+
+def _trials(road: Road) -> tuple[TrialRecord, ...]:
+    """Return every trial of every family, in the order of the plan."""
+    searches = (document(road, step.id, "search.json") for step in road.plan if step.station == "train")
+    return tuple(
+        TrialRecord(found["family"], trial["number"], trial["params"], found["metric"], trial["value"], trial["state"])
+        for found in searches
+        for trial in found["trials"]
+    )
 
 
 def _known(road: Road) -> RunRecord | None:
@@ -265,6 +279,7 @@ def _record(road: Road, status: RunStatus, started: str, error: str = "") -> Run
         steps=_steps(road),
         leaderboard=leaderboard(road) if status == "done" else (),
         test=_intervals(evaluation.get("metrics", {})),
+        candidates={name: _intervals(metrics) for name, metrics in evaluation.get("candidates", {}).items()},
         chosen=evaluation.get("chosen", ""),
         error=error,
     )

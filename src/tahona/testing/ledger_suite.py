@@ -28,6 +28,10 @@ def a_run(number: int = 1, project: str = "hotel") -> RunRecord:
             {"model": "dummy", "metric": "roc_auc", "value": 0.5, "low": None, "high": None, "params": {"depth": 3}},
         ),
         test={"roc_auc": Interval(0.1 + 0.2, 0.25, 0.35), "f1": Interval(0.5, 0.4, 0.6)},
+        candidates={
+            "tree": {"roc_auc": Interval(0.1 + 0.2, 0.25, 0.35), "f1": Interval(0.5, 0.4, 0.6)},
+            "svc": {"roc_auc": Interval(0.25, 0.2, 0.3), "precision": Interval(1.0, 0.5, 1.0)},
+        },
         chosen="tree",
     )
 
@@ -94,7 +98,14 @@ class LedgerContract:
         """Saving again under the same id leaves nothing of what stood there."""
         ledger.save_run(a_run())
         later = replace(
-            a_run(), status="failed", params={"split.test": 0.3}, steps=(), leaderboard=(), test={}, error="no room"
+            a_run(),
+            status="failed",
+            params={"split.test": 0.3},
+            steps=(),
+            leaderboard=(),
+            test={},
+            candidates={},
+            error="no room",
         )
         ledger.save_run(later)
         assert list(ledger.runs()) == [later]

@@ -1,0 +1,59 @@
+"""What the ledger must know about SQLite: how a connection is tuned, and what its errors ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.exc import DBAPIError
+
+DRIVER = "sqlite3, a part of Python"
+READING: Mapping[str, Any] = {}
+UPGRADED_WHEN_OPENED = True
+"""The file is this project's own: nobody with an older Tahona is locked out."""
+
+
+def arguments(url: URL, patience: float) -> Mapping[str, Any]:  # noqa: ARG001  (every kind has the same functions)
+    """Return what the driver is told when it connects."""
+    return {"timeout": patience}
+
+
+def tune(engine: Engine, patience: float) -> None:  # noqa: ARG001
+    """Let SQLite keep foreign keys, and let a writing transaction take its lock at once.
+
+    Two transactions that read before they write would each hold what the other waits for, and SQLite then fails one
+    without waiting; BEGIN IMMEDIATE makes the second wait its turn. The journal stays the default one: a WAL needs
+    shared memory, which network drives lack.
+    """
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # sqlite3 must not begin transactions of its own
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("tahona_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def gone(error: DBAPIError) -> bool:  # noqa: ARG001
+    """Tell whether the same may go well in a moment. A file does not come back by itself."""
+    return False
+
+
+def explain(error: DBAPIError, url: URL) -> tuple[str, str]:  # noqa: ARG001
+    """Return what SQLite says, and what to do about it."""
+    reason = str(error.orig).partition("\n")[0]
+    if "locked" in reason or "busy" in reason:
+        return reason, "another process is writing; try again when it has finished"
+    if "not a database" in reason or "malformed" in reason:
+        return reason, "bring the file back from a copy, or name another database in stores.ledger"
+    if "readonly" in reason or "unable to open" in reason or "full" in reason:
+        return reason, "make room or give write access there, or name another database in stores.ledger"
+    return reason, "see that the database is there and may be written to, or name another one in stores.ledger"
