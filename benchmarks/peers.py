@@ -34,6 +34,13 @@ PEERS = {
             None,
             budget_of="autogluon",
         ),
+        Peer(
+            "tahona_same_cpu_short",
+            "Tahona, AutoGluon's CPU seconds (200 s)",
+            "tahona_.py",
+            None,
+            budget_of="autogluon_short",
+        ),
         Peer("gridsearch", "GridSearchCV by hand (S0)", "gridsearch.py", "gridsearch"),
         Peer(
             "naive_optuna",
@@ -56,6 +63,13 @@ PEERS = {
             "autogluon_.py",
             "autogluon",
             {"*": {"budget": 1200, "preset": "medium_quality"}},
+        ),
+        Peer(
+            "autogluon_short",
+            "AutoGluon",
+            "autogluon_.py",
+            "autogluon",
+            {"*": {"budget": 200, "preset": "medium_quality"}},
         ),
     )
 }
