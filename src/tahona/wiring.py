@@ -22,6 +22,7 @@ from tahona.project.model import DataPart, Project
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.core.findings import Finding
+    from tahona.ledgers.database import LedgerDatabase
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "sources": {
@@ -31,12 +32,18 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "sqlite": "tahona.sources.sql:open_source",
         "sample": "tahona.sources.sample:open_source",
     },
-    "stores": {"file": "tahona.stores.folder:open_store"},
+    "stores": {"file": "tahona.stores.folder:open_store", "s3": "tahona.stores.s3:open_store"},
+    "publishers": {"file": "tahona.stores.folder:open_publisher", "s3": "tahona.stores.s3:open_publisher"},
     "ledgers": {
         "sqlite": "tahona.ledgers.sql:open_ledger",
         "postgresql": "tahona.ledgers.sql:open_ledger",
         "postgres": "tahona.ledgers.sql:open_ledger",
         "mlflow": "tahona.ledgers.mlflow:open_ledger",
+    },
+    "databases": {
+        "sqlite": "tahona.ledgers.database:open_database",
+        "postgresql": "tahona.ledgers.database:open_database",
+        "postgres": "tahona.ledgers.database:open_database",
     },
     "executors": {
         "inline": "tahona.executors.inline:open_executor",
@@ -130,6 +137,19 @@ def open_ledger(project: Project) -> Ledger:
     """Open the ledger; its tables are made or brought up to date."""
     url = project.stores.ledger
     return cast("Ledger", adapter("ledgers", scheme(url), where="stores.ledger")(url, project.root))
+
+
+def open_database(project: Project) -> LedgerDatabase:
+    """Return the database below the ledger, whether it is there or not."""
+    url = project.stores.ledger
+    kind = scheme(url)
+    if kind not in ADAPTERS["databases"]:
+        raise InputError(
+            f"a ledger in '{kind}' has no tables of Tahona's",
+            where="stores.ledger",
+            fix="this command is for ledgers at sqlite:/// and postgresql://",
+        )
+    return cast("LedgerDatabase", adapter("databases", kind)(url, project.root))
 
 
 def open_executor(project: Project) -> Executor:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tahona.cli import models, names, orchestrators, predicting, project, runs
+from tahona.cli import database, mlflow, models, names, orchestrators, predicting, project, runs
 
 app = typer.Typer(
     name="tahona",
@@ -20,7 +20,9 @@ export = typer.Typer(help="Write things in other programs' formats.", no_args_is
 orchestrating = typer.Typer(help="The programs that may walk a run, each in its own environment.", no_args_is_help=True)
 orchestrating.command("install")(orchestrators.install)
 orchestrating.command("list")(orchestrators.list_all)
+storing = typer.Typer(help="The ledger's database.", no_args_is_help=True)
 naming = typer.Typer(help="File names.", no_args_is_help=True)
+tracking = typer.Typer(help="A ledger in MLflow.", no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,8 +61,14 @@ app.command("schema")(project.schema)
 app.command("new")(project.new)
 export.command("model")(models.export_model)
 naming.command("check")(names.check)
+storing.command("setup")(database.setup)
+storing.command("check")(database.check)
+storing.command("upgrade")(database.upgrade)
+tracking.command("ui")(mlflow.ui)
 for known in orchestrators.NAMES:
     export.command(known, help=f"Write the run as a file of {known.capitalize()}.")(orchestrators.exporter(known))
 app.add_typer(export, name="export")
 app.add_typer(orchestrating, name="orchestrators")
 app.add_typer(naming, name="names")
+app.add_typer(storing, name="db")
+app.add_typer(tracking, name="mlflow")

@@ -44,6 +44,8 @@ class Kind(Protocol):
     def tune(self, engine: Engine, patience: float) -> None: ...
     def gone(self, error: DBAPIError) -> bool: ...
     def explain(self, error: DBAPIError, url: URL) -> tuple[str, str]: ...
+    def greeting(self, connection: Connection) -> str: ...
+    def create(self, url: URL, patience: float) -> bool: ...
 
 
 _KINDS: Mapping[str, Kind] = {"sqlite": cast("Kind", sqlite), "postgresql": cast("Kind", postgres)}
@@ -64,6 +66,11 @@ class SqlDatabase:
     def upgraded_when_opened(self) -> bool:
         """Whether an older ledger is brought up to date without a question."""
         return self._kind.UPGRADED_WHEN_OPENED
+
+    def make_room(self) -> None:
+        """Make the folder of a SQLite file."""
+        if (file := file_of(self.url)) is not None:
+            _make_folder(file.parent)
 
     def read(self, deed: Callable[[Connection], Given]) -> Given:
         """Do it in one transaction that sees one state of the database."""
@@ -94,6 +101,16 @@ class SqlDatabase:
             except DBAPIError:
                 if self.revision() != REVISIONS[-1]:  # nobody else has done it meanwhile
                     raise
+
+    def greeting(self) -> str:
+        """Return the server's kind and version and who is asking, so that a person sees where he is."""
+        with self.reported():
+            return self._once(self._kind.greeting, {})
+
+    def create(self) -> bool:
+        """Make the database if it is missing; tell whether it was."""
+        with self.reported():
+            return self._kind.create(self.url, self._patience)
 
     def try_to_write(self, deed: Callable[[Connection], object]) -> None:
         """Do it, and undo it: what is found out is whether it may be done."""
@@ -156,8 +173,6 @@ def _engine(url: URL, kind: Kind, patience: float, place: str) -> Engine:
     from sqlalchemy.exc import NoSuchModuleError
     from sqlalchemy.pool import NullPool
 
-    if (file := file_of(url)) is not None:
-        _make_folder(file.parent)
     try:
         # hide_parameters: a message never shows a value. NullPool: nothing is held that a fork would share.
         engine = create_engine(

@@ -15,6 +15,8 @@ READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_
 UPGRADED_WHEN_OPENED = False
 """Others work with this database too, perhaps with an older Tahona: `tahona db upgrade` is a decision."""
 
+_MAINTENANCE = "postgres"
+"""The database that every server has; from there another one is made."""
 _LOCK = int.from_bytes(b"tahona")
 """The key of the advisory lock that a writing transaction holds to its end."""
 _FORGOTTEN = 60_000
@@ -84,6 +86,47 @@ def explain(error: DBAPIError, url: URL) -> tuple[str, str]:
     if state.startswith(_AGAIN):
         return _masked(reason, url), "start the server again; tahona run then goes on where it stopped"
     return _masked(reason, url), _ADVICE.get(state, "tahona db check says what works and what does not")
+
+
+def greeting(connection: Connection) -> str:
+    """Return the server's version, the user and the database."""
+    from sqlalchemy import text
+
+    query = text("SELECT current_setting('server_version'), current_user, current_database()")
+    version, user, database = connection.execute(query).one()
+    return f"PostgreSQL {version} as {user}, database {database}"
+
+
+def create(url: URL, patience: float) -> bool:
+    """Make the database if it is missing; tell whether it was. What the server refuses is raised.
+
+    Its texts are UTF-8 and sort by code point, as SQLite's do, whatever the server's language is.
+    """
+    from psycopg.errors import DuplicateDatabase, UniqueViolation
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import DBAPIError, OperationalError
+    from sqlalchemy.pool import NullPool
+
+    told = dict(arguments(url, patience))
+    engine = create_engine(url.set(database=_MAINTENANCE), poolclass=NullPool, connect_args=told)
+    quoted = engine.dialect.identifier_preparer.quote_identifier(url.database or "")
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+            if connection.execute(known, {"name": url.database}).first() is not None:
+                return False
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {quoted} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+            )
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) is not None:
+            raise
+        return False  # this user has no business in the maintenance database; the ledger's own will say what is wrong
+    except DBAPIError as error:
+        if not isinstance(error.orig, DuplicateDatabase | UniqueViolation):  # another process made it meanwhile
+            raise
+        return False
+    return True
 
 
 def _connection_advice(reason: str) -> str:

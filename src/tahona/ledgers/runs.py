@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
 
 from tahona.core.records import Interval, RunRecord, StepRecord
-from tahona.ledgers.tables import METRICS, PARAMS, RUNS, STEPS
+from tahona.ledgers.tables import METADATA, METRICS, PARAMS, RUNS, STEPS
 
 _NUMBERS = ("value", "low", "high")
 
@@ -65,6 +65,13 @@ def read_runs(connection: Connection, project: str | None) -> tuple[RunRecord, .
         )
         for row in connection.execute(query)
     )
+
+
+def count_runs(connection: Connection) -> int:
+    """Return how many runs there are, once every table was found to be readable."""
+    for table in METADATA.tables.values():
+        connection.execute(select(table).limit(1)).first()
+    return int(connection.execute(select(func.count()).select_from(RUNS)).scalar_one())
 
 
 def storable(text: str) -> str:

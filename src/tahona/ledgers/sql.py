@@ -30,6 +30,7 @@ class SqlLedger:
         """
         self._database = SqlDatabase(url, patience=patience)
         self.place = self._database.place
+        self._database.make_room()
         revision = self._database.revision()
         if revision == REVISIONS[-1]:
             return

@@ -57,3 +57,16 @@ def explain(error: DBAPIError, url: URL) -> tuple[str, str]:  # noqa: ARG001
     if "readonly" in reason or "unable to open" in reason or "full" in reason:
         return reason, "make room or give write access there, or name another database in stores.ledger"
     return reason, "see that the database is there and may be written to, or name another one in stores.ledger"
+
+
+def greeting(connection: Connection) -> str:
+    """Return SQLite's version, once the file was found to be a database."""
+    from sqlalchemy import text
+
+    connection.execute(text("PRAGMA schema_version"))
+    return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar()}"
+
+
+def create(url: URL, patience: float) -> bool:  # noqa: ARG001
+    """Tell that the file is new: the first connection makes it."""
+    return True
