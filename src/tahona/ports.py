@@ -1,12 +1,13 @@
-"""The five doors of the house. An adapter is one file that fits one of them; `tahona.wiring` has the table of all.
+"""The five doors of the house, and those that a ledger or a store may have besides.
 
-Who opens, closes: whoever called a factory of `tahona.wiring` owns the adapter. Every adapter passes the contract suite
-of its port in `tahona.testing`; a third party's may too.
+An adapter is one file that fits one of them; `tahona.wiring` has the table of all. Who opens, closes: whoever called a
+factory of `tahona.wiring` owns the adapter. Every adapter passes the contract suite of its port in `tahona.testing`; a
+third party's may too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tahona.core.records import AliasEvent, FetchedTable, RunRecord, Version
+    from tahona.core.records import AliasEvent, FetchedTable, RunRecord, TrialRecord, Version
     from tahona.core.workflow import Workflow
 
 Item = TypeVar("Item")
@@ -60,6 +61,20 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class Publisher(Protocol):
+    """Files under names that people read. What is there is never written over."""
+
+    place: str
+    """Where that is, as a person would write it."""
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of this name."""
+
+    def publish(self, name: str, file: Path) -> None:
+        """Lay the file out under the name, visible whole or not at all; a file that is there already stays."""
+
+
+@runtime_checkable
 class Ledger(Protocol):
     """Who ran what, how well it did, and which version is champion."""
 
@@ -80,6 +95,20 @@ class Ledger(Protocol):
 
     def history(self, name: str) -> Sequence[AliasEvent]:
         """Return who moved which alias why, the oldest first. Nothing is ever removed from it."""
+
+
+@runtime_checkable
+class Gallery(Protocol):
+    """What a ledger may do besides: show people more than records. Asked again, it shows nothing twice."""
+
+    def show_model(self, version: Version, bundle: Path, modules: Mapping[str, Path]) -> None:
+        """Keep a bundle in the form that other programs load, before its version gets a number.
+
+        ``modules`` is the code that its rows are cleaned by: path in the project → file.
+        """
+
+    def show_run(self, run: RunRecord, trials: Sequence[TrialRecord], files: Mapping[str, Path]) -> None:
+        """Keep a finished run's trials, and its report and figures (name → file)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def environment(name: str, requirements: Path) -> Path:
     python = folder / "bin" / "python"
     if (folder / _READY).exists():
         return python
-    with _lock(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _do(name, sys.executable, "-m", "venv", str(folder))
@@ -40,9 +40,13 @@ def environment(name: str, requirements: Path) -> Path:
 
 def place(name: str, requirements: Path) -> Path:
     """Return the folder of the environment with these pins, for this version of Python, whether it is there or not."""
-    base = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "tahona")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return base / "environments" / f"{name}-{version}-{digest_bytes(requirements.read_bytes())[:10]}"
+    return cache_folder() / "environments" / f"{name}-{version}-{digest_bytes(requirements.read_bytes())[:10]}"
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again."""
+    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "tahona")
 
 
 def is_ready(name: str, requirements: Path) -> bool:
@@ -51,7 +55,8 @@ def is_ready(name: str, requirements: Path) -> bool:
 
 
 @contextmanager
-def _lock(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock of this file while others wait; the system lets go of it when the process ends, however it ends."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

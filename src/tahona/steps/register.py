@@ -14,6 +14,7 @@ import numpy as np
 from tahona.core.gate import Comparison, PredictedRows, Verdict, compare, judge, same_test_rows
 from tahona.core.records import AliasEvent, Version
 from tahona.core.schema import ROW
+from tahona.ports import Gallery
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_json, read_table, write_json
 
@@ -48,20 +49,21 @@ def run(context: StepContext, inputs: Inputs) -> None:
     versions = ledger.versions(project.name)
     champion = _champion_before(context, versions)
     verdict = _judge(context, inputs, evaluation, champion)
-    version = ledger.add_version(
-        Version(
-            name=project.name,
-            run=context.run,
-            bundle_digest=store.put(inputs["select"]["bundle.zip"]),
-            model=evaluation["chosen"],
-            metrics={name: value for name, value in _values(evaluation).items() if not math.isnan(value)},
-            created=_now(),
-            data_digest=evaluation["data_digest"],
-            predictions_digest=store.put(inputs["evaluate"]["predictions.parquet"]),
-            gate_passed=verdict.passed,
-            gate_reasons=verdict.reasons,
-        )
+    version = Version(
+        name=project.name,
+        run=context.run,
+        bundle_digest=store.put(inputs["select"]["bundle.zip"]),
+        model=evaluation["chosen"],
+        metrics={name: value for name, value in _values(evaluation).items() if not math.isnan(value)},
+        created=_now(),
+        data_digest=evaluation["data_digest"],
+        predictions_digest=store.put(inputs["evaluate"]["predictions.parquet"]),
+        gate_passed=verdict.passed,
+        gate_reasons=verdict.reasons,
     )
+    if isinstance(ledger, Gallery):
+        ledger.show_model(version, inputs["select"]["bundle.zip"], _modules(project))
+    version = ledger.add_version(version)
     alias = CHAMPION if verdict.passed else CHALLENGER
     if not _moved_before(context, version, alias):
         previous = next((v.number for v in versions if alias in v.aliases), 0)
@@ -122,6 +124,15 @@ def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], cha
         incomparable=incomparable,
         language=project.project.language,
     )
+
+
+def _modules(project: Project) -> dict[str, Path]:
+    """Return the project's modules that clean raw rows: path in the project → file."""
+    from tahona.project.functions import load_functions
+
+    root = project.root.resolve()
+    files = [file for function in load_functions(project) for file in function.space.files.values()]
+    return {file.relative_to(root).as_posix(): file for file in files}
 
 
 def _values(evaluation: dict[str, Any]) -> dict[str, float]:
