@@ -7,22 +7,29 @@ orchestrator and the command `tahona`, which it calls once for each task.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tahona.core.workflow import Workflow
-from tahona.errors import SetupError
+from tahona.errors import InputError, SetupError
 from tahona.lifecycle.environments import environment
 from tahona.lifecycle.notifying import TOLD_BY_ANOTHER
+from tahona.project.secrets import credentials
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 """Tested pins with hashes, `NAME.txt`, resolved from `NAME.in`."""
 PROJECT, RUN = "TAHONA_PROJECT", "TAHONA_RUN"
 """What a file looks for in its environment: the project's folder, and the run that it must be."""
+
+_STANDARD_ERROR = 2
+_LAST_WORDS = 15.0
+"""Seconds that an orchestrator has to end its tasks after Ctrl-C."""
 
 
 class OutsideOrchestrator:
@@ -71,23 +78,27 @@ class OutsideOrchestrator:
         self.check(file)
         self.start(file)
 
-    def call(self, *words: str | Path, more: Mapping[str, str] | None = None, seconds: float | None = None) -> str:
+    def call(
+        self,
+        *words: str | Path,
+        more: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        shown: bool = False,
+    ) -> str:
         """Run a program of the orchestrator's environment in the project's folder and return what it printed.
 
-        Its standard error goes to ours. Raise SetupError when it ends with anything but 0.
+        Its standard error goes to ours, and its standard output too where it is ``shown``. Whatever it started has
+        ended when this returns. Raise SetupError when it ends with anything but 0.
         """
         command = [str(word) for word in words]
-        done = subprocess.run(  # noqa: S603 - our own words
-            command, cwd=self.folder, env=self.surroundings(more or {}), stdout=subprocess.PIPE, encoding="utf-8",
-            check=False, timeout=seconds,
-        )  # fmt: skip
+        done = _run(command, self.folder, self.surroundings(more or {}), seconds, _STANDARD_ERROR if shown else None)
         if done.returncode:
             raise SetupError(
                 f"{self.name} ended with code {done.returncode}",
                 where=f"{Path(command[0]).name} {' '.join(command[1:3])}",
                 fix=f"read what {self.name} printed above, and its files in {self.home}",
             )
-        return done.stdout
+        return done.stdout or ""
 
     def surroundings(self, more: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of its processes: ours, with this very `tahona` on the path, the project and the run."""
@@ -101,8 +112,45 @@ class OutsideOrchestrator:
         return {**ours, "PATH": tools, **named, **more}
 
 
+def _run(
+    command: list[str], folder: Path, surroundings: dict[str, str], seconds: float | None, stdout: int | None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as the first of its own group of processes, and end those that it leaves behind."""
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        command,
+        cwd=folder,
+        env=surroundings,
+        stdout=stdout or subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        try:
+            printed, _ = process.communicate(timeout=seconds)
+        except BaseException:  # Ctrl-C above all: it reaches us alone, for the group is another
+            _signal(process, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_LAST_WORDS)
+            raise
+    finally:
+        _signal(process, signal.SIGTERM if process.returncode is not None else signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, printed)
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send the signal to whatever is left of the process's group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
 def fill(template: str, workflow: Workflow, **more: object) -> str:
-    """Fill a template of `orchestrators/templates/` with a workflow."""
+    """Fill a template of `orchestrators/templates/`; raise InputError before a password gets into the file."""
+    if any(credentials(option.partition("=")[2]) for option in workflow.options):
+        raise InputError(
+            f"a password or key of the command line would stand in {template.removesuffix('.j2')}",
+            where="--set",
+            fix="write ${NAME} in its place (quoted, so that the shell leaves it) and set that variable",
+        )
     house = Environment(
         loader=PackageLoader("tahona.orchestrators"),
         undefined=StrictUndefined,
@@ -112,6 +160,7 @@ def fill(template: str, workflow: Workflow, **more: object) -> str:
         autoescape=False,  # noqa: S701 - the files are Python and YAML; every text passes through `literal`
     )
     house.filters["literal"] = literal
+    house.filters["laid"] = laid
     return house.get_template(template).render(workflow=workflow, **more)
 
 
@@ -121,6 +170,28 @@ def literal(value: object) -> str:
         import json
 
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{literal(name)}: {literal(each)}' for name, each in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(literal(each) for each in value)}{',' * (len(value) == 1)})"
     if isinstance(value, Sequence):
         return f"[{', '.join(literal(each) for each in value)}]"
     return repr(value)
+
+
+def laid(value: object, before: int = 8, indent: int = 0) -> str:
+    """Return a literal as a formatter lays it out in lines of 88, after ``before`` characters of its first line."""
+    flat = literal(value)
+    if before + len(flat) <= 88 or not isinstance(value, Sequence | Mapping) or isinstance(value, str):
+        return flat
+    air = " " * (indent + 4)
+    if isinstance(value, Mapping):
+        lines = [
+            f"{(key := f'{air}{literal(name)}: ')}{laid(each, len(key) + 1, indent + 4)}"
+            for name, each in value.items()
+        ]
+        opening, closing = "{}"
+    else:
+        lines = [f"{air}{laid(each, len(air) + 1, indent + 4)}" for each in value]
+        opening, closing = "()" if isinstance(value, tuple) else "[]"
+    return "\n".join((opening, *(f"{line}," for line in lines), f"{' ' * indent}{closing}"))
