@@ -20,7 +20,8 @@ import pytest
 from processes import race, started
 
 from tahona.errors import IntegrityError, SetupError
-from tahona.stores.folder import ABANDONED, FolderStore, open_store
+from tahona.stores.folder import FolderStore, open_store
+from tahona.stores.unfinished import ABANDONED
 from tahona.testing import MemoryStore, StoreContract
 
 FINGERPRINT = "f" * 64
@@ -99,7 +100,8 @@ def test_what_dead_processes_left_is_cleared_and_the_living_are_left_alone(tmp_p
         import sys, time
         from pathlib import Path
         from tahona.stores.folder import FolderStore
-        with FolderStore(Path(sys.argv[1]))._written() as (path, file):
+        from tahona.stores.unfinished import new_file
+        with new_file(FolderStore(Path(sys.argv[1])).root / "new") as (path, file):
             print("ready", flush=True)
             time.sleep(60)
     """

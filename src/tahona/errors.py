@@ -6,6 +6,7 @@
     │   └── DataError           2   … a table: file, row, column
     ├── RefusedError            3   an audit finding or the gate says no
     ├── SetupError              4   the environment: a missing extra, a store that is down
+    │   └── TransientError      4   … which may be over in a moment: an adapter that repeats requests repeats after it
     └── IntegrityError          5   a digest does not match
 
 Each carries *what* happened, *where*, and how to *fix* it. None ever repeats the user's data: names of columns,
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["DataError", "InputError", "IntegrityError", "ProjectError", "RefusedError", "SetupError", "TahonaError"]
+__all__ = [
+    "DataError",
+    "InputError",
+    "IntegrityError",
+    "ProjectError",
+    "RefusedError",
+    "SetupError",
+    "TahonaError",
+    "TransientError",
+]
 
 
 class TahonaError(Exception):
@@ -82,6 +92,10 @@ class SetupError(TahonaError):
     exit_code = 4
 
 
+class TransientError(SetupError):
+    """Something around Tahona did not answer now: throttled, restarting, a broken connection."""
+
+
 class IntegrityError(TahonaError):
     """Stored bytes are not the bytes that were written."""
 
@@ -91,6 +105,7 @@ class IntegrityError(TahonaError):
 def said_again(kind: str, what: str, where: str = "", fix: str = "") -> TahonaError:
     """Return the error of this name, as another process raised it."""
     kinds = {
-        each.__name__: each for each in (InputError, ProjectError, DataError, RefusedError, SetupError, IntegrityError)
+        each.__name__: each
+        for each in (InputError, ProjectError, DataError, RefusedError, SetupError, TransientError, IntegrityError)
     }
     return kinds.get(kind, TahonaError)(what, where=where, fix=fix)

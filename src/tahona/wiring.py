@@ -1,8 +1,8 @@
 """The only place that knows every adapter: a name in the project file → the function that opens it.
 
-A third party's adapter is found by its entry point: group ``tahona.sources`` (or ``stores``, ``ledgers``,
-``executors``, ``orchestrators``), name = the URL's scheme or the setting's value, object = a function with our
-signature.
+A third party's adapter is found by its entry point: group ``tahona.sources`` (or ``stores``, ``publishers``,
+``ledgers``, ``executors``, ``orchestrators``), name = the URL's scheme or the setting's value, object = a function
+with our signature.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tahona.core.spelling import did_you_mean
 from tahona.errors import InputError, SetupError
 from tahona.lifecycle.opened import OpenProject
+from tahona.lifecycle.taking_in import enter_versions
 from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
 from tahona.project.model import DataPart, Project
 
@@ -30,10 +31,12 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "http": "tahona.sources.http:open_source",
         "https": "tahona.sources.http:open_source",
         "sqlite": "tahona.sources.sql:open_source",
+        "postgresql": "tahona.sources.sql:open_source",
+        "postgres": "tahona.sources.sql:open_source",
         "sample": "tahona.sources.sample:open_source",
     },
     "stores": {"file": "tahona.stores.folder:open_store", "s3": "tahona.stores.s3:open_store"},
-    "publishers": {"file": "tahona.stores.folder:open_publisher", "s3": "tahona.stores.s3:open_publisher"},
+    "publishers": {"file": "tahona.stores.folder_publisher:open_publisher", "s3": "tahona.stores.s3:open_publisher"},
     "ledgers": {
         "sqlite": "tahona.ledgers.sql:open_ledger",
         "postgresql": "tahona.ledgers.sql:open_ledger",
@@ -71,12 +74,13 @@ def open_project(
     """Read the project file in (or at) ``place`` and open what it names.
 
     ``on`` is the orchestrator, ``python`` an interpreter that has it (without it an environment is made from our pins).
+    Versions that came with the project's files (a clone, `dvc pull`) are entered into a ledger that lacks them.
     """
     from tahona.project.load import load_project
 
     loaded = load_project(place, env=env, overrides=overrides)
     project = loaded.project
-    return OpenProject(
+    opened = OpenProject(
         project=project,
         source=open_source(project),
         store=open_store(project),
@@ -85,6 +89,8 @@ def open_project(
         orchestrator=open_orchestrator(project, on, python),
         notices=loaded.findings,
     )
+    enter_versions(opened)
+    return opened
 
 
 def open_source(project: Project) -> Source:

@@ -11,27 +11,18 @@ for all of its bytes or does not exist. Processes may share the folder; none of 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
-import re
-import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tahona.digests import digest_bytes, digest_file, is_digest
-from tahona.errors import IntegrityError, SetupError, TahonaError
+from tahona.digests import digest_file, is_digest
+from tahona.errors import IntegrityError, SetupError
+from tahona.stores.layout import FORMAT, object_place, result_place
+from tahona.stores.unfinished import clear_abandoned, copy_into, new_file
 
-FORMAT = b'{"tahona_store": 1}\n'
-PIECE = 1 << 20
-"""Bytes copied at a time."""
-ABANDONED = 24 * 3600.0
-"""Seconds after which an unfinished write counts as abandoned wherever it was begun."""
 _REASONS: dict[type[OSError], str] = {FileExistsError: "a file stands where a folder should be"}
-_FINGERPRINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 def open_store(place: str, root: Path) -> FolderStore:
@@ -53,10 +44,7 @@ class FolderStore:
             for folder in (self._new, self.root / "objects", self.root / "results"):
                 folder.mkdir(parents=True, exist_ok=True)
             self._check_format()
-        for path in sorted(self._new.iterdir()):
-            if _is_abandoned(path):
-                with suppress(OSError):  # another process cleared it first, or the folder may only be read
-                    path.unlink()
+        clear_abandoned(self._new)
 
     def put(self, file: Path) -> str:
         """Keep the file's bytes and return their sha256. A damaged copy of the same bytes is replaced."""
@@ -64,8 +52,8 @@ class FolderStore:
             digest = digest_file(file)
             if self._is_intact(digest):
                 return digest
-            with self._written() as (temporary, copy):
-                digest = _copy(file, copy)  # of the bytes that were copied, should the file have changed meanwhile
+            with new_file(self._new) as (temporary, copy):
+                digest = copy_into(file, copy)  # of the bytes that were copied, should the file have changed meanwhile
                 _finish(copy)
                 place = self._object(digest)
                 if not place.parent.exists():
@@ -100,7 +88,7 @@ class FolderStore:
         place = self._result(fingerprint)
         with self._reported("written to"):
             if not place.exists():
-                with self._written() as (temporary, file):
+                with new_file(self._new) as (temporary, file):
                     file.write(result)
                     _finish(file)
                     # A link, unlike a rename, fails when the name is taken: of two writers exactly one is first.
@@ -116,12 +104,10 @@ class FolderStore:
             return place.read_bytes() if place.is_file() else None
 
     def _object(self, digest: str) -> Path:
-        return self.root / "objects" / digest[:2] / digest
+        return self.root / object_place(digest)
 
     def _result(self, fingerprint: str) -> Path:
-        if not _FINGERPRINT.fullmatch(fingerprint):
-            raise TahonaError("a fingerprint is made of letters, digits, `-` and `_`")
-        return self.root / "results" / f"{fingerprint}.json"
+        return self.root / result_place(fingerprint)
 
     def _is_intact(self, digest: str) -> bool:
         return self.has(digest) and digest_file(self._object(digest)) == digest
@@ -129,7 +115,7 @@ class FolderStore:
     def _check_format(self) -> None:
         marker = self.root / "store.json"
         if not marker.exists():
-            with self._written() as (temporary, file):
+            with new_file(self._new) as (temporary, file):
                 file.write(FORMAT)
                 _finish(file)
                 temporary.replace(marker)
@@ -139,16 +125,6 @@ class FolderStore:
                 where=str(marker),
                 fix="use the newer Tahona that made it, or name another folder in stores.artifacts",
             )
-
-    @contextmanager
-    def _written(self) -> Iterator[tuple[Path, BinaryIO]]:
-        """Open a new file beside the kept ones; whatever happens, it is gone afterwards (moved, linked or removed)."""
-        temporary = self._new / f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
-        try:
-            with temporary.open("xb") as file:
-                yield temporary, file
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _reported(self, done: str, file: Path | None = None) -> Iterator[None]:
@@ -178,15 +154,6 @@ class FolderStore:
         )
 
 
-def _copy(file: Path, copy: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as original:
-        while piece := original.read(PIECE):
-            digest.update(piece)
-            copy.write(piece)
-    return digest.hexdigest()
-
-
 def _finish(file: BinaryIO) -> None:
     """Force the bytes to the disk: a name must never reach it before they do."""
     file.flush()
@@ -201,35 +168,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _machine() -> str:
-    """Return a short name for the place where process ids are counted: this host, and this container on it."""
-    namespace = ""
-    with suppress(OSError):  # there is no /proc outside Linux
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (not a path: the link's text is the namespace)
-    return digest_bytes(f"{platform.node()} {namespace}".encode())[:8]
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Tell whether nobody will finish this write: its process is dead, or too long a time has passed."""
-    machine, _, rest = path.name.partition("-")
-    process, _, _ = rest.partition("-")
-    if machine == _machine() and process.isdigit() and not _is_alive(int(process)):
-        return True
-    try:
-        return time.time() - path.stat().st_mtime > ABANDONED
-    except FileNotFoundError:  # finished meanwhile
-        return False
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":  # elsewhere os.kill really kills; the age alone decides
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and is somebody else's
-        return True
-    return True

@@ -1,0 +1,80 @@
+"""Asking again: a store that repeats what may go well a moment later.
+
+Only a `TransientError` is repeated. The pauses double and are drawn at random, so that many who were turned away
+together do not come back together.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from tahona.errors import SetupError, TransientError
+from tahona.ports import Store
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to go on asking. One is shared by all that ask the same server.
+
+    It asks until ``seconds`` have passed and ``tries`` were made. Once it has given up, each further question is asked
+    once only, until one is answered: a run whose store is gone ends soon, however many questions it still has.
+    """
+
+    seconds: float = 40.0
+    tries: int = 4
+    first: float = 0.1
+    longest: float = 3.0
+    sleep: Callable[[float], None] = time.sleep
+    _hopeless: bool = field(default=False, init=False)
+
+    def call(self, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer. Raise what is not transient at once, and a SetupError when patience is at its end."""
+        began, tried = time.monotonic(), 0
+        while True:
+            try:
+                answer = ask()
+            except TransientError as error:
+                tried += 1
+                spent = time.monotonic() - began
+                if self._hopeless or (tried >= self.tries and spent >= self.seconds):
+                    self._hopeless = True
+                    raise SetupError(_tired(error, tried, spent), where=error.where, fix=error.fix) from error
+                ceiling = min(self.longest, self.first * 2.0 ** min(tried, 16))
+                self.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311  (when to ask is no secret)
+            else:
+                self._hopeless = False
+                return answer
+
+
+class RetryingStore:
+    """A `Store` around another that asks it again after a `TransientError`."""
+
+    def __init__(self, store: Store, backoff: Backoff | None = None) -> None:
+        self._store = store
+        self._backoff = backoff or Backoff()
+
+    def put(self, file: Path) -> str:
+        return self._backoff.call(lambda: self._store.put(file))
+
+    def get(self, digest: str) -> Path:
+        return self._backoff.call(lambda: self._store.get(digest))
+
+    def has(self, digest: str) -> bool:
+        return self._backoff.call(lambda: self._store.has(digest))
+
+    def record(self, fingerprint: str, result: bytes) -> bytes:
+        return self._backoff.call(lambda: self._store.record(fingerprint, result))
+
+    def recall(self, fingerprint: str) -> bytes | None:
+        return self._backoff.call(lambda: self._store.recall(fingerprint))
+
+
+def _tired(error: TransientError, tried: int, spent: float) -> str:
+    return error.what if tried == 1 else f"{error.what} ({tried} tries in {spent:.0f} s)"
