@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,7 +115,24 @@ def print_leaderboard(rows: tuple[Mapping[str, Any], ...], *, chosen: str = "") 
 
 def step(
     step_ids: Annotated[list[str], typer.Argument(metavar="STEP...", help="For example split, or train@tree.")],
-    run_id: Annotated[str | None, typer.Option("--run", help="The run that these steps belong to.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", envvar="TAHONA_RUN", help="The run that these steps belong to.")
+    ] = None,
+    results: Annotated[
+        bool, typer.Option("--results", help="With --json: say what the steps found, too, by the names of their files.")
+    ] = False,
+    patient: Annotated[
+        bool, typer.Option("--patient", help="Try again, end in time and tell of a failure as [run] says.")
+    ] = False,
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            "--lay-out",
+            metavar="YYYYMMDD",
+            formats=["%Y%m%d"],
+            help="Lay the results out as files of the project, too; the day stands in the names of data files.",
+        ),
+    ] = None,
     directory: Folder = HERE,
     json: Json = False,
     env: Env = None,
@@ -123,15 +141,23 @@ def step(
     """Run one step, or a few in this order; what they wait for must be there. All that an orchestrator's task calls."""
     from tahona.cli.progress import shown_progress
     from tahona.cli.terminal import out, print_json
-    from tahona.lifecycle.running import run_task
+    from tahona.lifecycle.laying_out import lay_out
+    from tahona.lifecycle.running import documents, run_task
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or ())
     with closing(opened.executor), shown_progress(hush=json) as progress:
-        run, records = run_task(opened, step_ids, run_id, progress)
+        road = run_task(opened, step_ids, run_id, progress, patient=patient)
+        for step_id in step_ids if day is not None else ():
+            lay_out(road, step_id, day.date())
+    records = [road.records[step_id] for step_id in step_ids]
     if json:
-        steps = [{"step": r.id, "state": r.state, "seconds": r.seconds, "fingerprint": r.fingerprint} for r in records]
-        print_json({"run": run, "steps": steps})
+        steps = [
+            {"step": r.id, "state": r.state, "seconds": r.seconds, "fingerprint": r.fingerprint}
+            | ({"results": documents(road, r.id)} if results else {})
+            for r in records
+        ]
+        print_json({"run": road.plan.run, "steps": steps})
         return
     for record in records:
         out().print(f"{record.id}: {record.state}", markup=False)

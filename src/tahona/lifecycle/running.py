@@ -16,7 +16,7 @@ from tahona.errors import InputError, RefusedError, SetupError, TahonaError
 from tahona.lifecycle.notifying import notify_failure
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.road import DECIDING, Road, plan_run
-from tahona.lifecycle.tasks import lay_workflow, preflight
+from tahona.lifecycle.tasks import lay_steps, lay_workflow, preflight
 from tahona.ports import Gallery
 from tahona.steps.context import Progress
 
@@ -111,11 +111,17 @@ def run_project(
 
 
 def run_task(
-    opened: OpenProject, step_ids: Sequence[str], run_id: str | None = None, progress: Progress = silent
-) -> tuple[str, tuple[StepRecord, ...]]:
+    opened: OpenProject,
+    step_ids: Sequence[str],
+    run_id: str | None = None,
+    progress: Progress = silent,
+    *,
+    patient: bool = False,
+) -> Road:
     """Run these steps of a run one after another, and keep the ledger: all that an orchestrator's task does.
 
-    Returns the run's id and what became of each step. Raises InputError if the project is another run by now.
+    ``patient``: try again, end in time and tell of a failure as `[run]` says, for an orchestrator that does not.
+    Returns the road, which has their records and results. Raises InputError if the project is another run by now.
     """
     plan = plan_run(opened)
     if run_id is not None and run_id != plan.run:
@@ -125,9 +131,18 @@ def run_task(
             fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
         )
     road = Road(opened, plan, progress)
-    with _kept(road):
-        records = tuple(road.run_step(step_id) for step_id in step_ids)
-    return plan.run, records
+    try:
+        with _kept(road):
+            if patient:
+                opened.orchestrator.walk(lay_steps(opened, plan, step_ids), road.run_step)
+            else:
+                for step_id in step_ids:
+                    road.run_step(step_id)
+    except TahonaError as error:
+        if patient:
+            notify_failure(opened, plan.run, error)
+        raise
+    return road
 
 
 @contextmanager
@@ -219,6 +234,13 @@ def document(road: Road, step_id: str, name: str) -> dict[str, Any]:
     if result is None or name not in result.outputs:
         return {}
     return dict(json.loads(road.opened.store.get(result.outputs[name]).read_text("utf-8")))
+
+
+def documents(road: Road, step_id: str) -> dict[str, dict[str, Any]]:
+    """Return the JSON results of a step by their names; files of its model are not among them."""
+    result = road.result(step_id)
+    names = () if result is None else result.outputs
+    return {name: document(road, step_id, name) for name in names if name.endswith(".json") and "/" not in name}
 
 
 def lay_out_reports(road: Road, folder: Path) -> Path | None:
