@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -237,6 +238,26 @@ def test_the_migrations_make_the_tables_that_the_code_uses(file: Path) -> None:
     with create_engine(f"sqlite:///{file}", poolclass=NullPool).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+
+
+def test_a_ledger_of_the_first_revision_is_upgraded_where_it_lies(file: Path) -> None:
+    """Opening it is enough: its run, its version and its history are kept, and its chosen model stands in the view."""
+    shutil.copy(Path(__file__).parent / "assets" / "ledger_0001.db", file)
+    before = {
+        table: asked(file, f"SELECT * FROM {table}") for table in ("runs", "params", "steps", "versions", "events")
+    }
+    ledger = opened(file)
+    assert asked(file, "SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]
+    assert before == {table: asked(file, f"SELECT * FROM {table}") for table in before}
+    (run,) = ledger.runs("breast_cancer")
+    assert run.candidates == {"logistic_regression": run.test}
+    assert [version.aliases for version in ledger.versions("breast_cancer")] == [("champion",)]
+    rows = asked(file, "SELECT id, model, precision, recall, f1_score, run_id, auc, time FROM metricas")
+    test = run.test
+    numbers = (test["precision"].value, test["recall"].value, test["f1"].value)
+    assert rows == [(1, "logistic_regression", *numbers, run.id, test["roc_auc"].value, run.finished)]
+    ledger.save_run(a_run())
+    assert len(asked(file, "SELECT id FROM metricas")) == 3
 
 
 def test_a_migration_cut_short_leaves_nothing(file: Path) -> None:

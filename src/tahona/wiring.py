@@ -17,7 +17,7 @@ from tahona.core.spelling import did_you_mean
 from tahona.errors import InputError, SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.taking_in import enter_versions
-from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
+from tahona.ports import Executor, Ledger, Orchestrator, Publisher, Source, Store
 from tahona.project.model import DataPart, Project
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def open_project(
         ledger=open_ledger(project),
         executor=open_executor(project),
         orchestrator=open_orchestrator(project, on, python),
+        publisher=open_publisher(project),
         notices=loaded.findings,
     )
     enter_versions(opened)
@@ -137,6 +138,14 @@ def open_store(project: Project) -> Store:
     """Open the artifact store."""
     place = project.stores.artifacts
     return cast("Store", adapter("stores", scheme(place), where="stores.artifacts")(place, project.root))
+
+
+def open_publisher(project: Project) -> Publisher | None:
+    """Open the place for files that people read, if the project names one. It is asked only when a run is done."""
+    place = project.publish.to
+    if place is None:
+        return None
+    return cast("Publisher", adapter("publishers", scheme(place), where="publish.to")(place, project.root))
 
 
 def open_ledger(project: Project) -> Ledger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from hashlib import sha256
@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from tahona.core.findings import Finding
 from tahona.core.records import FetchedTable
-from tahona.errors import DataError, SetupError
+from tahona.errors import DataError, SetupError, TahonaError
+from tahona.sources import postgres
 from tahona.sources.checksum import refuse_checksum
 from tahona.sources.headers import shown
 from tahona.sources.limits import LIMITS, Limits, check_cells, check_columns
@@ -24,6 +25,7 @@ from tahona.sources.values import table_of_values
 if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import URL, Connection, CursorResult, Engine, Select
+    from sqlalchemy.exc import DBAPIError
 
     from tahona.project.model import DataPart
 
@@ -36,7 +38,8 @@ _UNKNOWN = re.compile(r"no such (table|column): ([\w.]{1,100})$")
 class SqlSource:
     """``dialect://…?table=NAME``, or the keys ``table`` or ``query`` of ``[data]``.
 
-    A table's rows come in the order of its primary key. A query without ORDER BY has the order that the database gives.
+    A table's rows come in the order of its primary key; in PostgreSQL a table or view without one in the order of its
+    rows as text. A query without ORDER BY has the order that the database gives.
     """
 
     def __init__(self, url: str, data: DataPart, root: Path, *, limits: Limits = LIMITS) -> None:
@@ -78,7 +81,7 @@ class SqlSource:
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         url, table = self._address()
-        where = url.set(query={}).render_as_string(hide_password=True)
+        where = url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
         query = self._data.query
         if (table is None) == (query is None):
             raise DataError(
@@ -97,7 +100,7 @@ class SqlSource:
                         raise DataError("the query gives no table", where=where, fix="Write a SELECT.")
                     yield where, result
         except DBAPIError as error:
-            raise _failed(error, where) from error
+            raise _failed(error, where, engine.dialect.name) from None
         except SQLAlchemyError as error:
             raise DataError(
                 f"the database cannot read this ({type(error).__name__})", where=where, fix="Check table and query."
@@ -114,6 +117,11 @@ class SqlSource:
         except (ArgumentError, ValueError):
             fix = "Write it as `dialect://user:password@host/database?table=NAME` or `sqlite:///path?table=NAME`."
             raise DataError("this is not a database URL", where="`source` in [data]", fix=fix) from None
+        if "@" in (url.host or ""):
+            raise DataError(
+                "the address has more than one @", where="`source` in [data]", fix="Write an @ of a password as %40."
+            )
+        url = url.set(drivername=postgres.DRIVERS.get(url.drivername, url.drivername))
         named = url.query.get("table")
         named = named[0] if isinstance(named, tuple) else named
         return url.difference_update_query(["table"]), named or self._data.table
@@ -125,6 +133,8 @@ class SqlSource:
         if url.get_backend_name() == "sqlite":
             return create_engine("sqlite://", creator=lambda: _open_sqlite(self._root / (url.database or ""), where))
         try:
+            if url.get_backend_name() == "postgresql":
+                return postgres.open_engine(url)
             return create_engine(url, poolclass=NullPool)
         except NoSuchModuleError:
             raise DataError("this kind of database is unknown", where=where, fix="Check `source` in [data].") from None
@@ -132,7 +142,7 @@ class SqlSource:
             raise SetupError(
                 f"the database needs the package {error.name}, which is not installed",
                 where=where,
-                fix=f"pip install {error.name}",
+                fix='pip install "tahona[postgres]"' if error.name == "psycopg" else f"pip install {error.name}",
             ) from error
 
 
@@ -161,13 +171,11 @@ def _connect(engine: Engine, where: str) -> Iterator[Connection]:
         raise SetupError(
             f"the database cannot be reached ({type(error.orig).__name__})",
             where=where,
-            fix="Check that it runs, and the user and password.",
-        ) from error
-    options: dict[str, Any] = {"stream_results": True}
-    if engine.dialect.name == "postgresql":
-        options["postgresql_readonly"] = True
+            fix="Check that it runs and has a database of that name, and the user and password.",
+        ) from None
+    reading = postgres.READING if engine.dialect.name == "postgresql" else {}
     with connection:
-        yield connection.execution_options(**options)
+        yield connection.execution_options(stream_results=True, **reading)
 
 
 def _select(connection: Connection, name: str, where: str) -> Select[Any]:
@@ -185,19 +193,24 @@ def _select(connection: Connection, name: str, where: str) -> Select[Any]:
         fix = f"Did you mean {shown(close[0])}?" if close else f"Its tables: {listed}."
         raise DataError(f"the database has no table {shown(name)}", where=where, fix=fix)
     key = inspector.get_pk_constraint(short, schema=schema)["constrained_columns"]
-    return select(literal_column("*")).select_from(table(short, schema=schema)).order_by(*map(column, key))
+    order: Sequence[Any] = [column(name) for name in key]
+    if connection.dialect.name == "postgresql":
+        order = postgres.row_order(connection, short, schema, key)
+    return select(literal_column("*")).select_from(table(short, schema=schema)).order_by(*order)
 
 
 def _execute(connection: Connection, statement: Select[Any] | None, query: str | None) -> CursorResult[Any]:
-    """Run the statement, or the user's query as it stands (a colon in it is no parameter)."""
+    """Run the statement, or the user's query as it stands (a colon or a percent sign in it is no parameter)."""
     if statement is not None:
         return connection.execute(statement)
     assert query is not None
-    return connection.exec_driver_sql(query)
+    return connection.execution_options(no_parameters=True).exec_driver_sql(query)
 
 
-def _failed(error: Any, where: str) -> DataError:  # noqa: ANN401  (DBAPIError, imported late)
+def _failed(error: DBAPIError, where: str, dialect: str) -> TahonaError:
     """Say what failed without the database's own words, which may repeat a cell."""
+    if dialect == "postgresql":
+        return postgres.failure(error, where)
     message = str(error.orig)
     unknown = _UNKNOWN.search(message)
     if unknown:
