@@ -148,8 +148,9 @@ def step(
     opened = open_project(directory, env=env, overrides=set_ or ())
     with closing(opened.executor), shown_progress(hush=json) as progress:
         road = run_task(opened, step_ids, run_id, progress, patient=patient)
-        for step_id in step_ids if day is not None else ():
-            lay_out(road, step_id, day.date())
+        if day is not None:
+            for step_id in step_ids:
+                lay_out(road, step_id, day.date())
     records = [road.records[step_id] for step_id in step_ids]
     if json:
         steps = [

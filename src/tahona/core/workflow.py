@@ -26,6 +26,8 @@ class Task:
     steps: tuple[str, ...]
     after: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
+    files: tuple[str, ...] = ()
+    """The project's own files that its steps read beside the project file: data, and modules of cleaning functions."""
 
     @property
     def families(self) -> tuple[str, ...]:

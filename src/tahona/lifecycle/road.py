@@ -19,6 +19,7 @@ from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.results import StepResult, refusal_to_dict
+from tahona.lifecycle.taking_in import take_in
 from tahona.lifecycle.workplace import clear_left, notes_folder, scratch_folder
 from tahona.steps import station
 from tahona.steps.context import Progress, StepContext
@@ -70,7 +71,7 @@ class Road:
         if parts is None:
             return None
         fingerprint = digest_json(parts)
-        kept = self.opened.store.recall(fingerprint)
+        kept = self.opened.store.recall(fingerprint) or take_in(self.opened, step_id, fingerprint)
         if kept is None:
             return None
         self._results[step_id] = StepResult.from_bytes(kept, _place(fingerprint))

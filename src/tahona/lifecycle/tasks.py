@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tahona.core.plan import Plan
-from tahona.core.workflow import Patience, Workflow, make_workflow
+from tahona.core.workflow import Patience, Task, Workflow, make_workflow
 from tahona.digests import digest_bytes
 from tahona.errors import SetupError
 from tahona.lifecycle.opened import OpenProject
+from tahona.project.functions import load_functions
+from tahona.project.imports import project_modules
 from tahona.project.model import RunPart, StepRunPart, seconds_of
 
 
 def lay_workflow(opened: OpenProject, plan: Plan, options: Sequence[str] = ()) -> Workflow:
     """Lay the plan into tasks with the retries, the time and the schedule of `[run]`."""
     part = opened.project.run
-    return make_workflow(
+    workflow = make_workflow(
         opened.project.name,
         plan,
         fuse=part.fuse,
@@ -26,6 +29,29 @@ def lay_workflow(opened: OpenProject, plan: Plan, options: Sequence[str] = ()) -
         schedule=part.schedule,
         options=options,
     )
+    return replace(workflow, tasks=tuple(replace(task, files=_files(opened, task)) for task in workflow))
+
+
+def lay_steps(opened: OpenProject, plan: Plan, step_ids: Sequence[str]) -> Workflow:
+    """Lay just these steps into one task each, in this order, with the retries and the time that each is given."""
+    part = opened.project.run
+    own = {step_id: part.steps.get(step_id.partition("@")[0], StepRunPart()) for step_id in step_ids}
+    tasks = (Task(step_id, (step_id,), (), _patience(part, each)) for step_id, each in own.items())
+    return Workflow(opened.project.name, plan.run, tuple(tasks))
+
+
+def _files(opened: OpenProject, task: Task) -> tuple[str, ...]:
+    """Name the files of this machine that the task's steps read, from the project's folder where they lie in it."""
+    root, stations = opened.project.root, {step.partition("@")[0] for step in task.steps}
+    files: set[Path] = set()
+    if "ingest" in stations:
+        source = opened.project.data.source.removeprefix("sqlite:///").partition("?")[0]
+        files |= {root / source} if "://" not in source and (root / source).is_file() else set()
+    if "clean" in stations:
+        for function in load_functions(opened.project):
+            files |= set(project_modules(root, function.module).values())
+    named = (each.relative_to(root) if each.is_relative_to(root) else each for each in files)
+    return tuple(sorted(each.as_posix() for each in named))
 
 
 def _patience(part: RunPart, own: StepRunPart) -> Patience:
