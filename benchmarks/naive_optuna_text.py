@@ -5,7 +5,7 @@
 The study is the one that people write first: a pipeline of a vectoriser and a classifier, built anew and fitted from
 raw text at every trial and every fold. Tahona goes first and chooses the trials; the study by hand is given the same
 points, the same folds and Tahona's own text encoding as its vectoriser, so that every fold's value must be the same to
-the last digit. Both run in one process, one after the other, one thread each.
+the last digit; Tahona leaves out the last folds of trials that are clearly behind. Both run in one process, one after the other, one thread each.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def main() -> None:
     judged = [
         (value, other)
         for trial, others in zip(result.trials, theirs, strict=True)
-        for value, other in zip(trial.fold_values, others, strict=True)
+        for value, other in zip(trial.fold_values, others, strict=False)  # a dropped trial has not seen the last folds
         if not np.isnan(value)
     ]
     if any(value != other for value, other in judged):
