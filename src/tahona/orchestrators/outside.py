@@ -95,7 +95,7 @@ class OutsideOrchestrator:
         if done.returncode:
             raise SetupError(
                 f"{self.name} ended with code {done.returncode}",
-                where=f"{Path(command[0]).name} {' '.join(command[1:3])}",
+                where=" ".join([Path(command[0]).name, *(word for word in command[1:3] if "\n" not in word)]),
                 fix=f"read what {self.name} printed above, and its files in {self.home}",
             )
         return done.stdout or ""
