@@ -34,13 +34,7 @@ PEERS = {
             None,
             budget_of="autogluon",
         ),
-        Peer(
-            "tahona_same_cpu_short",
-            "Tahona, AutoGluon's CPU seconds (200 s)",
-            "tahona_.py",
-            None,
-            budget_of="autogluon_short",
-        ),
+        Peer("tahona_300", "Tahona, a budget", "tahona_.py", None, {"*": {"budget_cpu": 300}}),
         Peer("gridsearch", "GridSearchCV by hand (S0)", "gridsearch.py", "gridsearch"),
         Peer(
             "naive_optuna",
@@ -63,13 +57,6 @@ PEERS = {
             "autogluon_.py",
             "autogluon",
             {"*": {"budget": 1200, "preset": "medium_quality"}},
-        ),
-        Peer(
-            "autogluon_short",
-            "AutoGluon",
-            "autogluon_.py",
-            "autogluon",
-            {"*": {"budget": 200, "preset": "medium_quality"}},
         ),
     )
 }
