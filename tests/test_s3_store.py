@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from processes import race, started
-from projects import Command, all_outputs, states
+from projects import Command, all_outputs, edit, states
 from s3_servers import ADMIN, BUCKET, READER, S3Server, running, weed
 
 pytest.importorskip("boto3", reason="boto3 comes with the extra s3")
@@ -389,6 +389,33 @@ def test_a_whole_run_is_the_same_in_a_bucket_and_on_another_machine_nothing_is_l
     assert (second.document["run"], board(second.document)) == (folder["run"], board(folder))
     assert (there / "reports" / "report.html").read_bytes() == (here / "reports" / "report.html").read_bytes()
     assert not any(secret in first.stdout + first.stderr + second.stderr for secret in SECRETS)
+
+
+def test_a_run_is_published_into_a_bucket_and_never_over_what_is_there(
+    server: S3Server, place: str, project: Path, here: Command, environment: Callable[..., None]
+) -> None:
+    """Every name stands under the run's id; a second run writes nothing, and leave to read alone is a loud failure."""
+    edit(project, "[project]\n", f'[publish]\nto = "{place}"\nlayout = "flat"\n\n[project]\n')
+    answer = here("run", "-C", project, "--json")
+    assert answer.code == 0, answer.stderr
+    run = answer.document["run"]
+    assert answer.document["published"] == f"{place}/{run}"
+    families = ("tree", "lr")
+    assert {f"{run}/data/quick.csv", f"{run}/data/quick_y.csv"} <= below(server, place)
+    assert {f"{run}/{topic}_{m}.png" for topic in ("confusion_matrix", "roc_curve") for m in families} <= below(
+        server, place
+    )
+    prefix, client = place.removeprefix(f"s3://{BUCKET}/"), server.client()
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/{run}/data/quick.csv", Body=b"mine")
+    assert here("run", "-C", project).code == 0
+    assert client.get_object(Bucket=BUCKET, Key=f"{prefix}/{run}/data/quick.csv")["Body"].read() == b"mine"
+    environment(READER)
+    assert here("run", "-C", project).code == 0  # all of it is there: nothing is to be written
+    failed = here("run", "-C", project, "--set", f"publish.to={place}/other")
+    assert failed.code == 4
+    assert "publish.to" in failed.stderr
+    assert "no leave to write" in failed.stderr
+    assert not any(secret in failed.stderr for secret in SECRETS)
 
 
 def board(document: dict[str, object]) -> list[dict[str, object]]:

@@ -81,6 +81,8 @@ def print_summary(summary: RunSummary) -> None:
     if summary.nothing_to_do:
         console.print("Nothing to do: every step has its result already.", markup=False)
     console.print(f"Report: {summary.report}", markup=False)
+    if summary.published:
+        console.print(f"Published: {summary.published}", markup=False)
 
 
 def _standing(summary: RunSummary) -> str:

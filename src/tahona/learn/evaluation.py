@@ -104,6 +104,7 @@ def evaluate_predictions(
         "confusion": {"labels": list(schema.labels), "matrix": tables[chosen]},
         "confusions": {name: table for name, table in tables.items() if name != DUMMY},
         "curves": _curves(schema, y, best, cost),
+        "rocs": {name: _rocs(schema, y, prediction) for name, prediction in predictions.items() if name != DUMMY},
         "importance": [dict(row) for row in importance],
         "per_class": per_class(schema, tables[chosen]),
         "slices": sliced,
@@ -143,14 +144,21 @@ def _plain(metrics: Mapping[str, Interval]) -> Document:
     }
 
 
-def _curves(schema: Schema, y: NDArray[Any], best: Prediction, cost: Mapping[str, float] | None) -> Document:
+def _rocs(schema: Schema, y: NDArray[Any], prediction: Prediction) -> Document:
+    return {schema.labels[code]: ranked_curves(y == code, prediction.proba[:, code])[0] for code in _drawn(schema, y)}
+
+
+def _drawn(schema: Schema, y: NDArray[Any]) -> list[int]:
+    """Return the classes whose curves are drawn: the one that matters, or the most frequent ones."""
     counts = np.bincount(y, minlength=len(schema.labels))
     codes = [1] if schema.binary else sorted(np.argsort(-counts, kind="stable")[:MOST_CURVES].tolist())
+    return [code for code in codes if counts[code] not in (0, len(y))]
+
+
+def _curves(schema: Schema, y: NDArray[Any], best: Prediction, cost: Mapping[str, float] | None) -> Document:
     curves: Document = {"roc": {}, "pr": {}, "calibration": {}, "threshold": {}}
-    for code in codes:
+    for code in _drawn(schema, y):
         label, score = schema.labels[code], best.proba[:, code]
-        if counts[code] in (0, len(y)):
-            continue
         curves["roc"][label], curves["pr"][label] = ranked_curves(y == code, score)
         curves["calibration"][label] = calibration_points(y == code, score)
     if schema.binary:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from tahona.bundle.bundle import Bundle
 from tahona.core.naming import model_name
 from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.registry import find_version, open_bundle
@@ -23,12 +24,21 @@ def export_version(opened: OpenProject, reference: str, folder: Path, *, pickled
         file = folder / f"{version.name}_v{version.number}.tahona"
         shutil.copyfile(source, file)
         return file
+    bundle = open_bundle(opened, version)
+    file = folder / model_name(short_name(bundle.title), version.name, version.number)
+    write_pickle(bundle, file)
+    return file
+
+
+def write_pickle(bundle: Bundle, file: Path) -> None:
+    """Write a `Bundle` without its cleaning functions, which are code of the project."""
     import pickle
 
+    file.write_bytes(pickle.dumps(replace(bundle, clean=None)))
+
+
+def short_name(family: str) -> str:
+    """Return how file names call a family, or a mixture of several."""
     from tahona.learn.families import FAMILIES
 
-    bundle = open_bundle(opened, version)
-    short = FAMILIES[bundle.title].short if bundle.title in FAMILIES else "ens"
-    file = folder / model_name(short, version.name, version.number)
-    file.write_bytes(pickle.dumps(replace(bundle, clean=None)))
-    return file
+    return FAMILIES[family].short if family in FAMILIES else "ens"

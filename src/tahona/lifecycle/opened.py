@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tahona.core.findings import Finding
-from tahona.ports import Executor, Ledger, Orchestrator, Source, Store
+from tahona.ports import Executor, Ledger, Orchestrator, Publisher, Source, Store
 from tahona.project.model import Project
 
 
@@ -22,6 +22,8 @@ class OpenProject:
     ledger: Ledger
     executor: Executor
     orchestrator: Orchestrator
+    publisher: Publisher | None = None
+    """Where files for people go, if the project wants any."""
     notices: tuple[Finding, ...] = ()
     """What loading the project file had to say."""
 

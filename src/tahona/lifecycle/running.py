@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class RunSummary:
     champion: bool = False
     gate: Mapping[str, Any] = field(default_factory=dict)
     report: Path | None = None
+    published: str = ""
 
     @property
     def nothing_to_do(self) -> bool:
@@ -70,6 +71,7 @@ class RunSummary:
             "champion": self.champion,
             "gate": dict(self.gate),
             "report": None if self.report is None else str(self.report),
+            "published": self.published or None,
         }
 
 
@@ -92,7 +94,7 @@ def run_project(
     if known is not None and known.status == "done" and _all_stored(road):
         for step in plan:
             road.run_step(step.id)
-        return summarise(road, "done")
+        return _finish(road)
     workflow = lay_workflow(opened, plan, options)
     for line in preflight(opened, workflow):
         tell(line)
@@ -104,10 +106,10 @@ def run_project(
             except SetupError as error:
                 raise road.failure() or error from error  # what went wrong in a step says more than how it ended
             road.adopt(stored)
+        return _finish(road)
     except TahonaError as error:
         notify_failure(opened, plan.run, error)
         raise
-    return summarise(road, "done")
 
 
 def run_task(
@@ -138,11 +140,31 @@ def run_task(
             else:
                 for step_id in step_ids:
                     road.run_step(step_id)
+        if _all_stored(road):
+            _publish(road)
     except TahonaError as error:
         if patient:
             notify_failure(opened, plan.run, error)
         raise
     return road
+
+
+def _finish(road: Road) -> RunSummary:
+    """Lay out the reports and what the project publishes; a failure of the latter is told with the whole summary."""
+    summary = summarise(road, "done")
+    try:
+        return replace(summary, published=_publish(road))
+    except TahonaError as error:
+        error.document = summary.to_dict()
+        raise
+
+
+def _publish(road: Road) -> str:
+    if road.opened.publisher is None:
+        return ""
+    from tahona.lifecycle.publishing import publish_run
+
+    return publish_run(road)
 
 
 @contextmanager

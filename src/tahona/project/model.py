@@ -271,7 +271,7 @@ class StoresPart(Part):
     """Where artefacts and the ledger are kept."""
 
     artifacts: str = ".tahona/artifacts"
-    """Folder of the artefact store."""
+    """Where artefacts are kept: a folder, or `s3://bucket/prefix` (needs the extra `s3`)."""
     ledger: str = "sqlite:///.tahona/ledger.db"
     """Database of the ledger; a relative SQLite path starts at the project's folder."""
 
@@ -294,6 +294,19 @@ class NotifyPart(Part):
     """A command and its words; it gets what happened as JSON on standard input."""
     webhook: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     """An address that is sent what happened as JSON (`text`, `project`, `run`, `step`, `error`) by POST."""
+
+
+class PublishPart(Part):
+    """Files of each finished run under names that people know; nothing is written over."""
+
+    to: Annotated[str, Field(min_length=1)] | None = None
+    """A folder, or `s3://bucket/prefix`; each run has a folder of its own in it, named by the run's id."""
+    layout: Literal["ccds", "flat"] = "ccds"
+    """`ccds`: data/raw, models, reports/figures …; `flat`: `<m>_model.tahona`, `roc_curve_<m>.png` … of each model m."""
+    data: bool = True
+    """Publish the tables too."""
+    pickles: bool = False
+    """Write models as `.pkl` besides. Whoever opens a pickle runs the code in it; Tahona never does."""
 
 
 class RunPart(Part):
@@ -342,6 +355,8 @@ class Project(Part):
     """Accepted findings."""
     stores: StoresPart = StoresPart()
     """Where results are kept."""
+    publish: PublishPart = PublishPart()
+    """What is laid out for people."""
     run: RunPart = RunPart()
     """How steps are run."""
 

@@ -264,6 +264,12 @@ def run_steps(project: Project, _: Layers) -> Iterator[Problem]:
             yield Problem(("run", "steps", name), "is not a step", _guess(name, ROAD, f"steps: {', '.join(ROAD)}"))
 
 
+def publish_keys(project: Project, _: Layers) -> Iterator[Problem]:
+    if project.publish.to is None:
+        for key in sorted(project.publish.model_fields_set):
+            yield Problem(("publish", key), "has no effect without to", 'write to = "s3://bucket/prefix", or a folder')
+
+
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (label_is_kept, ("project", "data")),
     (column_spelling, ("project", "data", "split", "audit")),
@@ -276,6 +282,7 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (search_ranges, ("train",)),
     (known_metrics, ("train", "gate", "decision")),
     (one_decision, ("decision",)),
+    (publish_keys, ("publish",)),
     (executor_keys, ("run",)),
     (run_steps, ("run",)),
 )

@@ -122,6 +122,23 @@ def draw_figures(
     return tuple(written)
 
 
+def draw_of_family(
+    topic: str, evaluation: Document, leaderboard: Document, family: str, language: str, file: Path
+) -> bool:
+    """Draw the confusion matrix or the ROC curve of one family as a PNG; False where it has no numbers."""
+    own = {
+        "chosen": family,
+        "metrics": evaluation["candidates"][family],
+        "confusion": {"labels": evaluation["labels"], "matrix": evaluation["confusions"][family]},
+        "curves": {"roc": evaluation["rocs"][family]},
+    }
+    with style():
+        figure = TOPICS[topic](Scene({**evaluation, **own}, leaderboard, Language(language)))
+        if figure is not None:
+            figure.savefig(file, dpi=DPI, metadata={"Software": None})
+    return figure is not None
+
+
 def draw_confusion(scene: Scene) -> Figure | None:
     """Draw true classes down, decisions across, the class that matters first; shaded by share of the true class."""
     stored = scene.evaluation["confusion"]
