@@ -144,6 +144,7 @@ def test_a_move_whose_answer_was_lost_is_made_once(url: str) -> None:
     assert list(ledger.history("hotel")) == [a_move(1, 0)]
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_save_leaves_the_old_or_the_new(url: str, postgres: PostgresServer) -> None:
     """Killed again and again while it replaces a run, a writer leaves one whole run, and no lock that others wait for."""
     writer = """

@@ -60,6 +60,7 @@ class SqlDatabase:
         self.place = shown(self.url)
         self._kind = _kind(self.url, self.place)
         self._patience = patience
+        self._wait = min(RETURNS, patience)
         self._engine = _engine(self.url, self._kind, patience, self.place)
 
     @property
@@ -142,16 +143,22 @@ class SqlDatabase:
         taken, last = 0, None
         while True:
             try:
-                return self._once(deed, options)
+                given = self._once(deed, options)
             except IntegrityError:
                 taken += 1
                 if taken == ATTEMPTS:
                     raise
             except DBAPIError as error:
-                last = last or time.monotonic() + min(RETURNS, self._patience)
-                if not self._kind.gone(error) or time.monotonic() > last:
+                last = last or time.monotonic() + self._wait
+                if not self._kind.gone(error):
+                    raise
+                if time.monotonic() >= last:
+                    self._wait = 0.0  # whoever waited in vain does not wait again, to say that it failed
                     raise
                 time.sleep(_PAUSE)
+            else:
+                self._wait = min(RETURNS, self._patience)
+                return given
 
     def _once(self, deed: Callable[[Connection], Given], options: Mapping[str, Any]) -> Given:
         with self._connected(options) as connection, connection.begin():

@@ -10,7 +10,7 @@ from tahona.errors import DataError, SetupError, TahonaError
 from tahona.sources.headers import shown
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, ColumnElement, Connection, Engine
     from sqlalchemy.exc import DBAPIError
 
 __all__ = ["DRIVERS", "READING", "failure", "open_engine", "row_order"]
@@ -53,7 +53,7 @@ def row_order(connection: Connection, name: str, schema: str | None, key: Sequen
     from sqlalchemy.types import Enum, String, Text
 
     if not key:
-        row = literal_column(f"{connection.dialect.identifier_preparer.quote(name)}.*")
+        row: ColumnElement[Any] = literal_column(f"{connection.dialect.identifier_preparer.quote(name)}.*")
         return [collate(cast(row, Text), "C")]
     types = {found["name"]: found["type"] for found in inspect(connection).get_columns(name, schema=schema)}
     texts = {part for part in key if isinstance(types[part], String) and not isinstance(types[part], Enum)}
