@@ -146,9 +146,9 @@ def test_check_says_loudly_what_does_not_work(
     assert failed(check(postgres.url(name, "guest", password))) == "read"
     postgres.ask("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest", database=name)
     assert failed(check(postgres.url(name, "guest", password))) == "write"
-    postgres.ask("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest", database=name)
+    postgres.ask("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest", database=name)
     assert failed(check(postgres.url(name, "guest", password))) == "write"  # not yet the sequence of the history
-    postgres.ask("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest", database=name)
+    postgres.ask("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest", database=name)
     assert check(postgres.url(name, "guest", password)).code == 0
 
 

@@ -146,7 +146,7 @@ def test_a_move_whose_answer_was_lost_is_made_once(url: str) -> None:
 
 @pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_save_leaves_the_old_or_the_new(url: str, postgres: PostgresServer) -> None:
-    """Killed again and again while it replaces a run, a writer leaves one whole run, and no lock that others wait for."""
+    """Killed again and again in the middle, a writer leaves one whole run, and no lock that others wait for."""
     writer = """
         import sys
         from dataclasses import replace
@@ -259,6 +259,17 @@ def test_another_programs_tables_are_left_alone(url: str, database: str, postgre
     assert "database of its own" in refused(url).fix
     names = postgres.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database=database)
     assert names == [("runs",)]
+
+
+def test_a_schema_of_its_own_is_enough(url: str, database: str, postgres: PostgresServer) -> None:
+    """Beside another program's tables of the same names."""
+    postgres.ask("CREATE TABLE runs (theirs text)", database=database)
+    postgres.ask("CREATE TABLE alembic_version (version_num text)", database=database)
+    postgres.ask("CREATE SCHEMA ml", database=database)
+    SqlLedger(f"{url}?options=-csearch_path%3Dml").save_run(a_run())
+    assert list(SqlLedger(f"{url}?options=-csearch_path%3Dml").runs()) == [a_run()]
+    assert postgres.ask("SELECT * FROM runs", database=database) == []
+    assert postgres.ask("SELECT id FROM ml.runs", database=database) == [("hotel-1",)]
 
 
 def test_no_server_is_told_at_once(postgres: PostgresServer) -> None:

@@ -273,7 +273,8 @@ class StoresPart(Part):
     artifacts: str = ".tahona/artifacts"
     """Where artefacts are kept: a folder, or `s3://bucket/prefix` (needs the extra `s3`)."""
     ledger: str = "sqlite:///.tahona/ledger.db"
-    """Database of the ledger; a relative SQLite path starts at the project's folder."""
+    """Database of the ledger; a relative SQLite path starts at the project's folder. PostgreSQL (extra `postgres`):
+    `postgresql://${USER}:${PASSWORD}@host/database`."""
 
 
 class StepRunPart(Part):
@@ -302,7 +303,7 @@ class PublishPart(Part):
     to: Annotated[str, Field(min_length=1)] | None = None
     """A folder, or `s3://bucket/prefix`; each run has a folder of its own in it, named by the run's id."""
     layout: Literal["ccds", "flat"] = "ccds"
-    """`ccds`: data/raw, models, reports/figures …; `flat`: `<m>_model.tahona`, `roc_curve_<m>.png` … of each model m."""
+    """`ccds`: data/raw, models, reports/figures …; `flat`: `<m>_model.tahona`, `roc_curve_<m>.png` … per model."""
     data: bool = True
     """Publish the tables too."""
     pickles: bool = False
