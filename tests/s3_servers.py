@@ -55,6 +55,12 @@ class S3Server:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that is the server."""
+        assert self._process is not None
+        return self._process.pid
+
     def environment(self, identity: tuple[str, str] = ADMIN) -> dict[str, str]:
         """Return the variables by which boto3 finds this server, and no other configuration of this machine."""
         key, secret = identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,14 +97,19 @@ def test_patience_ends_and_says_so() -> None:
     assert str(caught.value) == f"stores.artifacts: not now (4 tries in 0 s)\nFix: {FIX}"
 
 
-def test_who_gave_up_asks_once_until_there_is_an_answer() -> None:
+def test_who_gave_up_rests_and_then_asks_once_until_there_is_an_answer() -> None:
     """So that a run whose store is gone ends soon, and one whose store came back has all its patience again."""
-    backoff = Backoff(seconds=0, tries=3, sleep=lambda _: None)
-    for times in (3, 1):
-        ask, asked = failing(TransientError("not now"), 99)
-        with pytest.raises(SetupError):
+    backoff = Backoff(seconds=0, tries=3, rest=0.2, sleep=lambda _: None)
+    for times in (3, 0, 0, 1, 0):
+        if times == 1:
+            time.sleep(0.25)
+        ask, asked = failing(TransientError("not now", where="stores.artifacts", fix=FIX), 99)
+        with pytest.raises(SetupError) as caught:
             backoff.call(ask)
         assert len(asked) == times
+        assert str(caught.value).startswith("stores.artifacts: not now")
+        assert caught.value.fix == FIX
+    time.sleep(0.25)
     assert backoff.call(lambda: "answer") == "answer"
     ask, asked = failing(TransientError("not now"), 2)
     assert backoff.call(ask) == "answer"

@@ -366,6 +366,39 @@ def test_a_package_that_is_missing_is_asked_for(example: Callable[[Path], Path],
 
 
 @pytest.mark.slow
+def test_a_run_whose_server_dies_ends_within_a_minute_and_goes_on_when_it_is_back(
+    tmp_path_factory: pytest.TempPathFactory, project: Path, tahona: Command, here: Command
+) -> None:
+    """Exit 4, endpoint and bucket named, the ledger told; finished steps are not run again."""
+    with running(tmp_path_factory.mktemp("mortal")) as mortal:
+        (project / "killing.py").write_text(
+            "import os, signal\n"
+            "def kill(frame):\n"
+            "    if 'KILL' in os.environ:\n"
+            "        os.kill(int(os.environ['KILL']), signal.SIGKILL)\n"
+            "    return frame\n"
+        )
+        edit(project, 'source = "table.csv"\n', 'source = "table.csv"\nclean = ["killing:kill"]\n')
+        words = ("run", "-C", project, "--set", f"stores.artifacts=s3://{BUCKET}/x", "--json")
+        environment = mortal.environment()
+        began = time.monotonic()
+        answer = tahona(*words, env={**environment, "KILL": str(mortal.pid)})
+        assert time.monotonic() - began < 60
+        assert answer.code == 4
+        assert all(
+            part in answer.stderr for part in ("cannot be reached", mortal.url, BUCKET, "stores.artifacts", "Fix:")
+        )
+        assert not any(secret in answer.stdout + answer.stderr for secret in SECRETS)
+        (run,) = here("runs", "-C", project, "--json").document["runs"]
+        assert run["status"] == "failed"
+        mortal.stop()
+        mortal.start()
+        again = tahona(*words, env=environment)
+        assert again.code == 0, again.stderr
+        assert [states(again)[step] for step in ("ingest", "clean", "report")] == ["cached", "done", "done"]
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_a_whole_run_is_the_same_in_a_bucket_and_on_another_machine_nothing_is_left_to_do(
     place: str, tmp_path: Path, example: Callable[[Path], Path], finished: Path, tahona: Command

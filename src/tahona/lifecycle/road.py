@@ -13,7 +13,7 @@ from typing import Any
 from tahona.core.plan import Plan, Step, make_plan
 from tahona.core.records import StepRecord, StepState
 from tahona.digests import digest_json
-from tahona.errors import InputError, RefusedError, TahonaError, said_again
+from tahona.errors import InputError, RefusedError, SetupError, TahonaError, said_again
 from tahona.learn.families import FAMILIES
 from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
@@ -129,9 +129,16 @@ class Road:
         result.raise_refusal()
         return record
 
+    def known(self, step_id: str) -> StepResult | None:
+        """Return the step's stored result as far as it can be known: None too where the store is out of reach."""
+        try:
+            return self.result(step_id)
+        except SetupError:
+            return None
+
     def record(self, step_id: str) -> StepRecord:
         """Return what is known of a step that did not run here: its stored result, or that it waits."""
-        result = self.result(step_id)
+        result = self.known(step_id)
         if result is None:
             return StepRecord(step_id, "waiting")
         state: StepState = "refused" if result.refusal else "done"

@@ -310,7 +310,7 @@ def _intervals(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Interval
 
 
 def _record(road: Road, status: RunStatus, started: str, error: str = "") -> RunRecord:
-    raw = road.result("ingest") if status != "running" else None
+    raw = road.known("ingest") if status != "running" else None
     evaluation = document(road, "evaluate", "evaluation.json") if status == "done" else {}
     return RunRecord(
         id=road.plan.run,

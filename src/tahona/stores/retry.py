@@ -23,33 +23,39 @@ Answer = TypeVar("Answer")
 class Backoff:
     """How long to go on asking. One is shared by all that ask the same server.
 
-    It asks until ``seconds`` have passed and ``tries`` were made. Once it has given up, each further question is asked
-    once only, until one is answered: a run whose store is gone ends soon, however many questions it still has.
+    It asks until ``seconds`` have passed and ``tries`` were made. Once it has given up, nobody is asked for ``rest``
+    seconds, and then once only, until there is an answer: a run whose store is gone ends soon, however many questions
+    it still has.
     """
 
     seconds: float = 40.0
     tries: int = 4
     first: float = 0.1
     longest: float = 3.0
+    rest: float = 10.0
     sleep: Callable[[float], None] = time.sleep
-    _hopeless: bool = field(default=False, init=False)
+    _last: SetupError | None = field(default=None, init=False)
+    _rested: float = field(default=0.0, init=False)
 
     def call(self, ask: Callable[[], Answer]) -> Answer:
         """Return the answer. Raise what is not transient at once, and a SetupError when patience is at its end."""
         began, tried = time.monotonic(), 0
+        if self._last is not None and began < self._rested:
+            raise SetupError(self._last.what, where=self._last.where, fix=self._last.fix) from self._last
         while True:
             try:
                 answer = ask()
             except TransientError as error:
                 tried += 1
                 spent = time.monotonic() - began
-                if self._hopeless or (tried >= self.tries and spent >= self.seconds):
-                    self._hopeless = True
-                    raise SetupError(_tired(error, tried, spent), where=error.where, fix=error.fix) from error
+                if self._last is not None or (tried >= self.tries and spent >= self.seconds):
+                    self._last = SetupError(_tired(error, tried, spent), where=error.where, fix=error.fix)
+                    self._rested = time.monotonic() + self.rest
+                    raise self._last from error
                 ceiling = min(self.longest, self.first * 2.0 ** min(tried, 16))
                 self.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311  (when to ask is no secret)
             else:
-                self._hopeless = False
+                self._last = None
                 return answer
 
 
