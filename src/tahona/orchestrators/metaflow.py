@@ -11,10 +11,13 @@ from pathlib import Path
 
 from tahona.core.workflow import Patience, Task, Workflow
 from tahona.errors import InputError
-from tahona.orchestrators.outside import OutsideOrchestrator, fill
+from tahona.orchestrators.outside import OutsideOrchestrator, fill, literal
 
 _MOST_RETRIES = 4
 """Metaflow makes six attempts at most, and keeps one of them for `@catch`."""
+
+_WIDTH = 88
+"""Of the lines in the flow."""
 
 
 def open_orchestrator(folder: Path, python: Path | None = None) -> MetaflowOrchestrator:
@@ -102,6 +105,7 @@ def _facts(workflow: Workflow) -> dict[str, object]:
         "card": next(names[task.name] for task in chain if "report" in task.steps),
         "imports": sorted(_imports(workflow), key=lambda name: (name != "FlowSpec", name)),
         "seconds": _seconds,
+        "run_steps": _run_steps,
     }
 
 
@@ -127,6 +131,17 @@ def _seconds(task: Task) -> int:
     """Return the whole seconds of one attempt. Metaflow's clock runs while an attempt waits for its turn."""
     assert task.patience.timeout is not None
     return math.ceil(task.patience.timeout + (task.patience.delay if task.patience.retries else 0))
+
+
+def _run_steps(task: Task, *steps: str) -> str:
+    """Return the call that runs a task's steps, or those that these expressions give, laid out as a formatter would."""
+    words = ["self.tahona_run", *(steps or map(literal, task.steps))]
+    words += [f"delay={task.patience.delay:g}"] if task.patience.retries else []
+    together = ", ".join(words)
+    if len(f"        run_steps({together})") <= _WIDTH:
+        return f"run_steps({together})"
+    lines = [together] if len(f"            {together}") <= _WIDTH else [f"{word}," for word in words]
+    return "\n".join(("run_steps(", *(f"            {line}" for line in lines), "        )"))
 
 
 def _class_name(project: str) -> str:
