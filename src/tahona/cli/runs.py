@@ -175,17 +175,23 @@ def notify(
 ) -> None:
     """Tell whom `[run.on_failure]` names that the run failed: what an orchestrator calls when it has given up."""
     from tahona.cli.terminal import out, print_json
-    from tahona.errors import SetupError
+    from tahona.errors import SetupError, TahonaError
     from tahona.lifecycle.notifying import notify_failure
     from tahona.lifecycle.road import Road, plan_run
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or ())
-    road = Road(opened, plan_run(opened))
-    error = road.failure() or SetupError("a task ended before its step could say why", fix="read the task's log")
-    told = notify_failure(opened, run_id or road.plan.run, error)
+    error: TahonaError | None
+    try:
+        road = Road(opened, plan_run(opened))
+    except TahonaError as unplanned:  # what keeps it from being planned is why it failed
+        run, error = run_id or "(not planned)", unplanned
+    else:
+        run, error = run_id or road.plan.run, road.failure()
+    unknown = SetupError("a task ended before its step could say why", fix="read the task's log")
+    told = notify_failure(opened, run, error or unknown)
     if json:
-        print_json({"run": run_id or road.plan.run, "told": list(told)})
+        print_json({"run": run, "told": list(told)})
         return
     out().print(f"told: {', '.join(told) or 'nobody, for [run.on_failure] names nobody'}", markup=False)
 
