@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ PROJECT, RUN = "TAHONA_PROJECT", "TAHONA_RUN"
 """What a file looks for in its environment: the project's folder, and the run that it must be."""
 
 _STANDARD_ERROR = 2
+_MARK = "TAHONA_STARTED_BY"
+"""Names, in the environment of whatever an orchestrator starts, the call that it belongs to."""
 _LAST_WORDS = 15.0
 """Seconds that an orchestrator has to end its tasks after Ctrl-C."""
 
@@ -116,10 +119,11 @@ def _run(
     command: list[str], folder: Path, surroundings: dict[str, str], seconds: float | None, stdout: int | None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as the first of its own group of processes, and end those that it leaves behind."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
     process = subprocess.Popen(  # noqa: S603 - our own words
         command,
         cwd=folder,
-        env=surroundings,
+        env={**surroundings, _MARK: mark},
         stdout=stdout or subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
@@ -134,6 +138,7 @@ def _run(
             raise
     finally:
         _signal(process, signal.SIGTERM if process.returncode is not None else signal.SIGKILL)
+        _end_strays(f"{_MARK}={mark}".encode())
     return subprocess.CompletedProcess(command, process.returncode, printed)
 
 
@@ -141,6 +146,17 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
     """Send the signal to whatever is left of the process's group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+
+
+def _end_strays(mark: bytes) -> None:
+    """End what has left the group (each of Airflow's Bash tasks does) but still has the mark in its environment.
+
+    Only Linux shows that; elsewhere such a process comes to its own end.
+    """
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended by now, or it is another user's
+            if mark in environ.read_bytes():
+                os.kill(int(environ.parent.name), signal.SIGTERM)
 
 
 def fill(template: str, workflow: Workflow, **more: object) -> str:
