@@ -30,15 +30,7 @@ def write_model(folder: Path, file: Path, modules: Mapping[str, Path]) -> None:
     The signature names every raw column and leaves its type open ("any"): MLflow would refuse whole numbers where
     training saw a null, and an empty column of texts, all of which the bundle reads.
     """
-    from mlflow import pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
-
-    any_type = AnyType()  # type: ignore[no-untyped-call]
     bundle = load_bundle(file)
-    forms = column_forms(bundle)
-    numbers = {f"probability_{label}": DataType.double for label in bundle.schema.labels}
-    answers = {"label": DataType.string, **numbers, "warnings": DataType.string}
     with tempfile.TemporaryDirectory(prefix="tahona-mlflow-") as text:
         data = Path(text) / "tahona"
         data.mkdir()
@@ -48,18 +40,30 @@ def write_model(folder: Path, file: Path, modules: Mapping[str, Path]) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(module, place)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*input example")  # it would be rows of the user's data
-            pyfunc.save_model(
-                folder,
-                loader_module=__name__,
-                data_path=str(data),
-                pip_requirements=_requirements(bundle),
-                signature=ModelSignature(
-                    Schema([ColSpec(any_type, name) for name in forms]),
-                    Schema([ColSpec(kind, name) for name, kind in answers.items()]),
-                ),
-                metadata={"tahona": {"predicts": bundle.schema.target, "model": bundle.title, "columns": dict(forms)}},
-            )
+            warnings.simplefilter("ignore")  # it asks for an example, which would be rows of the user's data
+            _save(folder, data, bundle)
+
+
+def _save(folder: Path, data: Path, bundle: Bundle) -> None:
+    from mlflow import pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+    forms = column_forms(bundle)
+    any_type = AnyType()  # type: ignore[no-untyped-call]
+    numbers = {f"probability_{label}": DataType.double for label in bundle.schema.labels}
+    answers = {"label": DataType.string, **numbers, "warnings": DataType.string}
+    pyfunc.save_model(
+        folder,
+        loader_module=__name__,
+        data_path=str(data),
+        pip_requirements=_requirements(bundle),
+        signature=ModelSignature(
+            Schema([ColSpec(any_type, name) for name in forms]),
+            Schema([ColSpec(kind, name) for name, kind in answers.items()]),
+        ),
+        metadata={"tahona": {"predicts": bundle.schema.target, "model": bundle.title, "columns": dict(forms)}},
+    )
 
 
 class BundleModel:
