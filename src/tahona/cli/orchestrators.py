@@ -66,8 +66,7 @@ def exporter(name: str) -> Callable[..., None]:
         opened = open_project(directory, env=env, overrides=set_ or (), on=name, python=python)
         outside = cast("OutsideOrchestrator", opened.orchestrator)
         file = output or opened.project.root / outside.file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(outside.text(lay_workflow(opened, plan_run(opened), overlay(env, set_))), "utf-8")
+        outside.write(file, lay_workflow(opened, plan_run(opened), overlay(env, set_)))
         outside.check(file)
         if json:
             print_json({"file": str(file)})

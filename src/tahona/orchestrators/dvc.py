@@ -20,7 +20,6 @@ from pathlib import Path
 
 from tahona.core.plan import Plan, make_plan
 from tahona.core.workflow import Task, Workflow
-from tahona.errors import InputError
 from tahona.lifecycle.laying_out import metrics_place, peoples_places
 from tahona.lifecycle.taking_in import laid_folder
 from tahona.orchestrators.outside import OutsideOrchestrator, fill, literal
@@ -37,8 +36,6 @@ READS: Mapping[str, tuple[str, ...]] = {
     "report": ("project", "data", "split", "train", "decision", "gate", "audit"),
 }
 """The sections of the project file that each station's `settings` look at."""
-WRITTEN = "Written by `tahona export dvc`"
-"""Stands at the head of our files; a `dvc.yaml` without it is somebody's own."""
 _DAY = re.compile(r"^  - day: (\d{8})\b", re.MULTILINE)
 _PLAIN = re.compile(r"[\w./@=${} -]+")
 """What is the same text in YAML without quotes."""
@@ -85,15 +82,9 @@ class DvcOrchestrator(OutsideOrchestrator):
             self.call(self.python(), *words, more={"DVC_SITE_CACHE_DIR": place})
 
     def walk(self, workflow: Workflow, _run_step: Callable[[str], object]) -> None:
-        """Write `dvc.yaml` into the project (the outs are its files) unless it is there, and let DVC run it."""
+        """Write `dvc.yaml` into the project, whose files its outs are, and let DVC run it."""
         file = self.folder / self.file
-        if file.exists() and WRITTEN not in file.read_text("utf-8"):
-            raise InputError(
-                "the project has a dvc.yaml that Tahona did not write",
-                where=str(file),
-                fix="run it with dvc repro, or give the Tahona project a folder of its own: each may have a dvc.yaml",
-            )
-        file.write_text(self.text(workflow), "utf-8")
+        self.write(file, workflow)
         self.run_id = workflow.run
         self._make_repository()
         self.start(file)

@@ -25,6 +25,8 @@ from tahona.project.secrets import credentials
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 """Tested pins with hashes, `NAME.txt`, resolved from `NAME.in`."""
+WRITTEN = "Written by `tahona export"
+"""Stands at the head of every file of ours."""
 PROJECT, RUN = "TAHONA_PROJECT", "TAHONA_RUN"
 """What a file looks for in its environment: the project's folder, and the run that it must be."""
 
@@ -64,6 +66,17 @@ class OutsideOrchestrator:
         """Return the file."""
         return fill(f"{self.file}.j2", workflow)
 
+    def write(self, file: Path, workflow: Workflow) -> None:
+        """Write the file. Raise InputError where somebody's own file of that name stands."""
+        if file.exists() and WRITTEN not in file.read_text("utf-8"):
+            raise InputError(
+                f"{file.name} is there already, and Tahona did not write it",
+                where=str(file),
+                fix=f"move it away, or write another: tahona export {self.name} --output FILE",
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.text(workflow), "utf-8")
+
     def check(self, file: Path) -> None:
         """Let the orchestrator's own parser or linter read the file; raise SetupError with what it says."""
         raise NotImplementedError
@@ -75,8 +88,7 @@ class OutsideOrchestrator:
     def walk(self, workflow: Workflow, _run_step: Callable[[str], object]) -> None:
         """Write the file, let the orchestrator check it, and run it: its tasks call `tahona step`."""
         file = self.home / self.file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.text(workflow), "utf-8")
+        self.write(file, workflow)
         self.run_id = workflow.run
         self.check(file)
         self.start(file)
