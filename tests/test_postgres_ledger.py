@@ -37,6 +37,20 @@ class TestPostgresLedger(LedgerContract):
         return SqlLedger(url)
 
 
+HOLDER = """
+    import sys
+    from tahona.ledgers.engine import SqlDatabase
+    from tahona.ledgers.registry import insert_version
+    from tahona.testing.ledger_suite import a_version
+    def half(connection):
+        added = insert_version(connection, a_version("hotel-half"))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        return added
+    print(SqlDatabase(sys.argv[1], patience=float(sys.argv[2])).write(half).number, flush=True)
+"""
+
+
 def refused(url: str) -> SetupError:
     """Return how an address is refused; nothing that can be printed of it shows the password."""
     secret = url.partition("://")[2].partition("@")[0].partition(":")[2]
@@ -178,25 +192,25 @@ def test_a_kill_in_the_middle_of_a_save_leaves_the_old_or_the_new(url: str, post
 
 def test_a_writer_killed_with_the_lock_in_its_hand_leaves_nothing(url: str) -> None:
     """Its half transaction is gone with it, and the next writer does not wait."""
-    holder = """
-        import os, signal, sys
-        from tahona.ledgers.engine import SqlDatabase
-        from tahona.ledgers.registry import insert_version
-        from tahona.testing.ledger_suite import a_version
-        def half(connection):
-            assert insert_version(connection, a_version("hotel-half")).number == 1
-            print("ready", flush=True)
-            sys.stdin.readline()
-        SqlDatabase(sys.argv[1]).write(half)
-    """
     ledger = SqlLedger(url, patience=5)
-    with started(holder, url) as process:
+    with started(HOLDER, url, 30) as process:
         with pytest.raises(SetupError, match="lock timeout") as caught:
             SqlLedger(url, patience=0.2).add_version(a_version())
         assert "another process" in caught.value.fix
         process.kill()
     assert ledger.add_version(a_version("hotel-1")).number == 1
     assert [version.run for version in ledger.versions("hotel")] == ["hotel-1"]
+
+
+def test_a_writer_that_sleeps_with_the_lock_in_its_hand_loses_it(url: str) -> None:
+    """A machine that is suspended, or cut off, does not stop the others; awake again, it does its work anew."""
+    ledger = SqlLedger(url, patience=20)
+    with started(HOLDER, url, 1.5) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert ledger.add_version(a_version("hotel-1")).number == 1
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate("go on\ngo on\n", timeout=30)[0] == "ready\n2\n"
+    assert [version.run for version in ledger.versions("hotel")] == ["hotel-half", "hotel-1"]
 
 
 def test_the_history_cannot_be_rewritten(url: str, database: str, postgres: PostgresServer) -> None:
@@ -349,31 +363,36 @@ def fragile() -> Iterator[PostgresServer]:
         yield server
 
 
-def test_a_server_that_is_restarted_in_mid_run_is_waited_for(fragile: PostgresServer) -> None:
-    """Five immediate restarts while a process saves and registers: no row is lost, none is doubled."""
+@pytest.mark.slow
+def test_a_server_that_is_restarted_again_and_again_is_waited_for(fragile: PostgresServer) -> None:
+    """Twenty immediate restarts while a process saves, registers and promotes: nothing is lost, nothing is doubled."""
     writer = """
-        import sys
+        import select, sys
         from tahona.ledgers.sql import SqlLedger
         from tahona.testing.ledger_suite import a_move, a_run, a_version
         ledger = SqlLedger(sys.argv[1])
         print("ready", flush=True)
-        for turn in range(1, 61):
-            ledger.save_run(a_run(turn % 60))
+        turn = 0
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            turn += 1
+            ledger.save_run(a_run(turn % 60, f"project{turn}"))
             assert ledger.add_version(a_version(f"hotel-{turn}")).number == turn
             ledger.move_alias(a_move(turn, turn - 1))
-        print("done", flush=True)
+        print(turn, flush=True)
     """
     url, chance = fragile.url(fragile.database()), random.Random(5)
     with started(writer, url) as process:
-        for _ in range(5):
-            time.sleep(chance.uniform(0.1, 0.6))
+        for _ in range(20):
+            time.sleep(chance.uniform(0.05, 0.4))
             fragile.restart()
-        assert process.stdout is not None
-        assert process.stdout.readline() == "done\n"
+        turns = int(process.communicate("enough\n", timeout=60)[0])
+    assert turns > 2  # a busy machine makes few turns between two restarts
     ledger = SqlLedger(url)
-    assert sorted(ledger.runs(), key=lambda run: run.id) == sorted(map(a_run, range(60)), key=lambda run: run.id)
-    assert [version.number for version in ledger.versions("hotel")] == list(range(60, 0, -1))
-    assert [(event.previous, event.version) for event in ledger.history("hotel")] == [(n - 1, n) for n in range(1, 61)]
+    written = [a_run(turn % 60, f"project{turn}") for turn in range(1, turns + 1)]
+    assert sorted(ledger.runs(), key=lambda run: run.id) == sorted(written, key=lambda run: run.id)
+    assert [version.number for version in ledger.versions("hotel")] == list(range(turns, 0, -1))
+    moves = [(event.previous, event.version) for event in ledger.history("hotel")]
+    assert moves == [(number - 1, number) for number in range(1, turns + 1)]
 
 
 def test_a_server_that_does_not_come_back_is_told(fragile: PostgresServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import threading
 import time
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import nursery
 from postgres_servers import PostgresServer, postgres_server
-from projects import Answer, Command, all_outputs, states, write_project
+from projects import Answer, Command, all_outputs, quick_table, states, write_project
+
+from tahona.ledgers.sql import SqlLedger
 
 WITH_LEDGER = ("--set", "stores.ledger=${LEDGER}")
 
@@ -126,3 +130,42 @@ def test_a_server_that_dies_in_mid_run_ends_it_and_the_next_run_goes_on(
     assert counted[0][0] == counted[0][1] > 0
     assert files_with(folder, fragile.password) == []
     assert json.loads(answer.stdout)["error"]["where"].startswith("postgresql://keeper:***@")
+
+
+@pytest.mark.slow
+def test_runs_through_restarts_of_the_server_lose_and_double_nothing(
+    tmp_path: Path, fragile: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At twenty random instants the server is restarted as after a power cut, each in another run of one project.
+
+    A run may end with exit 4 when the server is away just as it begins; begun again, it goes on.
+    """
+    name, chance = fragile.database(), random.Random(11)
+    monkeypatch.setenv("LEDGER", fragile.url(name))
+    SqlLedger(fragile.url(name))
+    length = 1.0
+    with nursery(tmp_path) as commands:
+        for turn in range(20):
+            folder = write_project(tmp_path / "quick", table=quick_table(seed=turn))
+            moment = threading.Timer(chance.uniform(0, length), fragile.restart)
+            begun = time.monotonic()
+            moment.start()
+            code = commands.run("run", "-C", folder, *WITH_LEDGER)
+            moment.join()
+            if turn == 0:
+                length = time.monotonic() - begun
+            if code == 4:
+                code = commands.run("run", "-C", folder, *WITH_LEDGER)
+            assert code == 0
+    runs = fragile.ask("SELECT id, status FROM runs", database=name)
+    assert len(runs) == 20
+    assert {status for _, status in runs} == {"done"}
+    assert fragile.ask("SELECT number FROM versions ORDER BY number", database=name) == [(n,) for n in range(1, 21)]
+    parts = fragile.ask(
+        "SELECT part, count(*) / 20.0 FROM "
+        "(SELECT run_id, part, count(*) c, count(DISTINCT (model, metric)) d FROM metrics GROUP BY 1, 2) each_run "
+        "WHERE c = d GROUP BY part ORDER BY part",
+        database=name,
+    )
+    assert [(part, float(share)) for part, share in parts] == [("candidate", 1), ("leaderboard", 1), ("test", 1)]
+    assert fragile.ask("SELECT count(DISTINCT run_id) FROM metricas", database=name) == [(20,)]

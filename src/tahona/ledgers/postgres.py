@@ -19,8 +19,9 @@ _MAINTENANCE = "postgres"
 """The database that every server has; from there another one is made."""
 _LOCK = int.from_bytes(b"tahona")
 """The key of the advisory lock that a writing transaction holds to its end."""
-_FORGOTTEN = 60_000
-"""Milliseconds after which the server ends a writing transaction whose client says nothing: its machine is gone."""
+_FORGOTTEN = 2 / 3
+"""Of the patience: the server ends a writing transaction whose client says nothing for so long, asleep or cut off, so
+that those who wait for its lock get it."""
 _SOCKET = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 35_000}
 _AGAIN = ("08", "40", "57P01", "57P02", "57P03", "25P03")
 """SQLSTATEs: connection or server was ended, the server is starting, two transactions were in each other's way."""
@@ -61,9 +62,10 @@ def tune(engine: Engine, patience: float) -> None:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         if connection.get_execution_options().get("tahona_writes", False):
+            waits, forgets = (max(1, int(seconds * 1000)) for seconds in (patience, patience * _FORGOTTEN))
             connection.exec_driver_sql(
-                f"SELECT set_config('lock_timeout', '{max(1, int(patience * 1000))}', true), "
-                f"set_config('idle_in_transaction_session_timeout', '{_FORGOTTEN}', true)"
+                f"SELECT set_config('lock_timeout', '{waits}', true), "
+                f"set_config('idle_in_transaction_session_timeout', '{forgets}', true)"
             )
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
