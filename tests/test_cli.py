@@ -67,6 +67,15 @@ def test_every_command_that_shows_speaks_to_people_too(done: Path, here: Command
         json.loads(answer.stdout)
 
 
+def test_show_tells_what_every_model_did_on_the_test_rows(done: Path, here: Command) -> None:
+    candidates = here("show", "-C", done, "--json").document["candidates"]
+    assert {"tree", "logistic_regression"} <= set(candidates)
+    printed = here("show", "-C", done).stdout.partition("on the test rows")[2]
+    for model, metrics in candidates.items():
+        row = next(line.split() for line in printed.splitlines() if line.split()[:1] == [model])
+        assert row[1:] == [f"{metrics[name]['value']:.4f}" for name in ("precision", "recall", "f1", "roc_auc")]
+
+
 def test_every_command_that_changes_gives_one_document(project: Path, here: Command, tmp_path: Path) -> None:
     second = ("--set", "train.search.logistic_regression.C=[1.0]")
     new = tmp_path / "new"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from tahona.cli.options import HERE, Env, Folder, Json, Python, Set, overlay
 from tahona.errors import InputError
 
 if TYPE_CHECKING:
-    from tahona.core.records import RunRecord
+    from tahona.core.records import Interval, RunRecord
     from tahona.lifecycle.running import RunSummary
 
 On = Annotated[
@@ -53,20 +53,11 @@ def _mute(_: str) -> None:
 
 def print_summary(summary: RunSummary) -> None:
     """Print what came of a run: leaderboard, test metrics, findings that matter, version, path of the report."""
-    from tahona.cli.terminal import number, out, print_table
+    from tahona.cli.terminal import number, out
 
     console = out()
     print_leaderboard(summary.leaderboard, chosen=summary.family)
-    if summary.candidates:
-        names = ("precision", "recall", "f1", "roc_auc")
-        order = [row["model"] for row in summary.leaderboard]
-        print_table(
-            ("on the test rows", *names),
-            [
-                (model, *(metrics.get(name, {}).get("value") for name in names))
-                for model, metrics in sorted(summary.candidates.items(), key=lambda each: order.index(each[0]))
-            ],
-        )
+    _print_candidates(summary.leaderboard, summary.candidates)
     for finding in summary.findings:
         accepted = f" (accepted: {finding.accepted})" if finding.accepted else ""
         gravity = "note" if finding.severity == "info" else finding.severity
@@ -83,6 +74,25 @@ def print_summary(summary: RunSummary) -> None:
     console.print(f"Report: {summary.report}", markup=False)
     if summary.published:
         console.print(f"Published: {summary.published}", markup=False)
+
+
+def _print_candidates(
+    leaderboard: Sequence[Mapping[str, Any]], candidates: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> None:
+    """Print what every model did on the test rows, in the order of the leaderboard."""
+    from tahona.cli.terminal import print_table
+
+    if not candidates:
+        return
+    names = ("precision", "recall", "f1", "roc_auc")
+    order = [row["model"] for row in leaderboard]
+    print_table(
+        ("on the test rows", *names),
+        [
+            (model, *(candidates[model].get(name, {}).get("value") for name in names))
+            for model in sorted(candidates, key=order.index)
+        ],
+    )
 
 
 def _standing(summary: RunSummary) -> str:
@@ -272,7 +282,7 @@ def show(
     env: Env = None,
     set_: Set = None,
 ) -> None:
-    """Show one run: parameters, steps, leaderboard and test metrics."""
+    """Show one run: parameters, steps, leaderboard, every model's test metrics."""
     from tahona.cli.terminal import out, print_json, print_table
 
     record = _find(run_id, directory, env, set_)
@@ -284,6 +294,7 @@ def show(
         out().print(record.error, markup=False)
     print_table(("step", "state", "seconds"), [(s.id, s.state, f"{s.seconds:.2f}") for s in record.steps])
     print_leaderboard(record.leaderboard)
+    _print_candidates(record.leaderboard, _plain(record.candidates))
     print_table(
         ("test metric", "value", "low", "high"),
         [(name, value.value, value.low, value.high) for name, value in record.test.items()],
@@ -356,5 +367,10 @@ def _run_facts(record: RunRecord) -> dict[str, Any]:
         "steps": [{"id": s.id, "state": s.state, "seconds": s.seconds} for s in record.steps],
         "leaderboard": [dict(row) for row in record.leaderboard],
         "test": {name: value.to_dict() for name, value in record.test.items()},
+        "candidates": _plain(record.candidates),
         "error": record.error,
     }
+
+
+def _plain(candidates: Mapping[str, Mapping[str, Interval]]) -> dict[str, dict[str, dict[str, float]]]:
+    return {model: {name: value.to_dict() for name, value in metrics.items()} for model, metrics in candidates.items()}
