@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo test lowest lint format docs bench lock lock-peers lock-orchestrators clean
+.PHONY: help setup demo test lowest lint format docs bench lock lock-peers lock-environments clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
@@ -60,8 +60,8 @@ lock-peers: setup  # resolve the pins of benchmarks/peers anew (needs uv)
 	cd benchmarks/peers/requirements && for peer in *.in; do \
 	    uv pip compile $$peer --quiet --python-version 3.11 --no-header --no-annotate -o $${peer%.in}.txt || exit 1; done
 
-lock-orchestrators: setup  # resolve the pins of the orchestrators' environments anew (needs uv)
-	cd src/tahona/orchestrators/requirements && for each in *.in; do \
+lock-environments: setup  # resolve the pins of the programs that live in environments of their own anew (needs uv)
+	for each in src/tahona/*/requirements/*.in; do \
 	    uv pip compile $$each --quiet --python-version 3.11 --universal --generate-hashes --no-header --no-annotate -o $${each%.in}.txt || exit 1; done
 
 clean:  ## remove what was built, keep .venv

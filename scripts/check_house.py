@@ -22,7 +22,7 @@ def main() -> int:
 
 def locks() -> Iterator[str]:
     """Every line of a lock is a pinned name with hashes, and names no download address."""
-    for file in sorted((ROOT / "requirements").glob("*.txt")):
+    for file in sorted([*ROOT.glob("requirements/*.txt"), *ROOT.glob("src/tahona/*/requirements/*.txt")]):
         text = file.read_text("utf-8")
         if ADDRESS.search(text):
             yield f"{file.name}: names a download address"

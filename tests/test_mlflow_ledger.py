@@ -55,6 +55,14 @@ def postgres() -> Iterator[PostgresServer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a PostgreSQL database with MLflow's empty tables; a copy of it is made at once."""
+    name = postgres.database()
+    open_ledger(f"mlflow+{postgres.url(name)}", tmp_path_factory.mktemp("mlflow_postgres"))
+    return name
+
+
 @pytest.fixture
 def folder(tmp_path: Path, empty: Path) -> Path:
     """A folder with an empty MLflow database."""
@@ -90,12 +98,6 @@ class TestMlflowLedgerOnAServer(LedgerContract):
 
 @pytest.mark.slow
 class TestMlflowLedgerInPostgres(LedgerContract):
-    @pytest.fixture(scope="class")
-    def template(self, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-        name = postgres.database()
-        open_ledger(f"mlflow+{postgres.url(name)}", tmp_path_factory.mktemp("mlflow_postgres"))
-        return name
-
     @pytest.fixture
     def ledger(self, postgres: PostgresServer, template: str, tmp_path: Path) -> MlflowLedger:
         name = postgres.database()
