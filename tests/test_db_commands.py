@@ -207,3 +207,10 @@ def test_upgrade_of_a_servers_tables_lets_the_ledger_be_used_again(
     assert "tahona db upgrade" in refused.stderr
     assert "0001 to 0002" in here("db", "upgrade", "-C", folder, "--env", "test").stdout
     assert here("runs", "-C", folder, "--env", "test").code == 0
+
+
+def test_a_ledger_without_tables_of_tahonas_is_told(here: Command, place: Callable[..., Path]) -> None:
+    """MLflow makes its own; these commands are not for it."""
+    answer = here("db", "check", "-C", place(), "--set", "stores.ledger=mlflow+sqlite:///mlflow.db", "--json")
+    assert answer.code == 2
+    assert "postgresql://" in answer.document["error"]["fix"]
