@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from faults import BEHEADED, KINDS, faulty
 from processes import race, started
 from projects import Command, all_outputs, edit, states
 from s3_servers import ADMIN, BUCKET, READER, S3Server, running, weed
 
 pytest.importorskip("boto3", reason="boto3 comes with the extra s3")
 
-from tahona.errors import InputError, IntegrityError, SetupError
+from tahona.errors import InputError, IntegrityError, SetupError, TransientError
 from tahona.stores.bucket import Bucket
+from tahona.stores.folder import FolderStore
 from tahona.stores.retry import Backoff, RetryingStore
 from tahona.stores.s3 import S3Store, open_store
 from tahona.testing import StoreContract
@@ -117,6 +120,20 @@ def test_artefacts_are_where_the_documentation_says(server: S3Server, place: str
 
 
 @pytest.mark.usefixtures("environment")
+def test_a_bucket_copied_into_a_folder_is_a_store_there(server: S3Server, place: str, tmp_path: Path) -> None:
+    store = open_store(place, tmp_path / "here")
+    digest = keep(store, tmp_path)
+    store.record(FINGERPRINT, b"{}")
+    for name in below(server, place):
+        file = tmp_path / "folder" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        server.client().download_file(BUCKET, f"{place.removeprefix(f's3://{BUCKET}/')}/{name}", str(file))
+    folder = FolderStore(tmp_path / "folder")
+    assert folder.get(digest).read_bytes() == b"grain" * 1000
+    assert folder.recall(FINGERPRINT) == b"{}"
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_copy_is_fetched_once_and_checked_each_time(server: S3Server, place: str, tmp_path: Path) -> None:
     """What is on this machine is not asked for again; a copy that was changed is."""
     digest = keep(open_store(place, tmp_path / "here"), tmp_path)
@@ -169,7 +186,8 @@ def test_a_large_file_is_there_whole_or_not_at_all(server: S3Server, place: str,
         import sys
         from pathlib import Path
         from tahona.stores.bucket import Bucket
-        from tahona.stores.retry import Backoff
+        from tahona.stores.folder import FolderStore
+from tahona.stores.retry import Backoff
         from tahona.stores.s3 import S3Store
         place, root, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
         bucket = Bucket(place, root, key="stores.artifacts", backoff=Backoff(), large=1 << 20, part=5 << 20)
@@ -399,6 +417,63 @@ def test_a_run_whose_server_dies_ends_within_a_minute_and_goes_on_when_it_is_bac
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_run_survives_a_server_that_fails_in_every_way(
+    server: S3Server, place: str, project: Path, tahona: Command, share: float
+) -> None:
+    """Refused, reset, silent or cut short, up to every second request: the same bytes as in a folder."""
+    words = ("run", "-C", project, "--set", 'train.models=["tree"]')
+    assert tahona(*words).code == 0
+    folder = all_outputs(project)
+    shutil.rmtree(project / ".tahona")
+    with faulty(server.port, share) as wire:
+        environment = {**server.environment(), "AWS_ENDPOINT_URL": wire.url, "TAHONA_S3_TIMEOUT": "0.5"}
+        answer = tahona(*words, "--set", f"stores.artifacts={place}", "--json", env=environment)
+    assert answer.code == 0, answer.stderr
+    assert set(wire.met) == {*KINDS, "none"}
+    assert all_outputs(project) == folder
+    client = server.client()
+    for name in below(server, place):
+        if name.startswith("objects/"):
+            key = f"{place.removeprefix(f's3://{BUCKET}/')}/{name}"
+            data = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            assert hashlib.sha256(data).hexdigest() == name.rpartition("/")[2]
+
+
+def test_an_answer_without_its_headers_is_none(
+    server: S3Server, place: str, tmp_path: Path, environment: Callable[..., None]
+) -> None:
+    """Cut off after `200 OK` an answer looks like an empty object: it is asked for again, never taken for one."""
+    store = open_store(place, tmp_path / "here")
+    digest = keep(store, tmp_path)
+    store.record(FINGERPRINT, b"{}")
+    with faulty(server.port, 0.0, [BEHEADED]) as wire:
+        environment(AWS_ENDPOINT_URL=wire.url)
+        cut = plain(place, tmp_path / "there")
+        wire.share = 1.0
+        for ask in (lambda: cut.recall(FINGERPRINT), lambda: cut.has(digest), lambda: cut.get(digest)):
+            with pytest.raises(TransientError, match="broke off"):
+                ask()
+        wire.share = 0.0
+        assert cut.recall(FINGERPRINT) == b"{}"
+        assert cut.get(digest).read_bytes() == b"grain" * 1000
+
+
+@pytest.mark.slow
+def test_a_server_that_always_fails_is_given_up_within_a_minute(
+    server: S3Server, place: str, project: Path, tahona: Command
+) -> None:
+    with faulty(server.port, 1.0) as wire:
+        environment = {**server.environment(), "AWS_ENDPOINT_URL": wire.url}
+        began = time.monotonic()
+        answer = tahona("run", "-C", project, "--set", f"stores.artifacts={place}", env=environment)
+        assert time.monotonic() - began < 60
+    assert answer.code == 4
+    assert all(part in answer.stderr for part in (wire.url, BUCKET, "stores.artifacts", "Fix:"))
+    assert not any(secret in answer.stdout + answer.stderr for secret in SECRETS)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_a_whole_run_is_the_same_in_a_bucket_and_on_another_machine_nothing_is_left_to_do(
     place: str, tmp_path: Path, example: Callable[[Path], Path], finished: Path, tahona: Command
@@ -421,7 +496,9 @@ def test_a_whole_run_is_the_same_in_a_bucket_and_on_another_machine_nothing_is_l
     assert second.document["nothing_to_do"]
     assert (second.document["run"], board(second.document)) == (folder["run"], board(folder))
     assert (there / "reports" / "report.html").read_bytes() == (here / "reports" / "report.html").read_bytes()
-    assert not any(secret in first.stdout + first.stderr + second.stderr for secret in SECRETS)
+    said = (first.stdout + first.stderr + second.stdout + second.stderr).encode()
+    written = [path.read_bytes() for folder in (here, there) for path in folder.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in text for secret in SECRETS for text in (said, *written))
 
 
 def test_a_run_is_published_into_a_bucket_and_never_over_what_is_there(

@@ -85,7 +85,7 @@ class Bucket:
         """Return a small object's bytes, None if there is none."""
         with self._told():
             try:
-                return bytes(self.client.get_object(**self._at(name), ChecksumMode="ENABLED")["Body"].read())
+                return bytes(_body(self.client.get_object(**self._at(name), ChecksumMode="ENABLED")).read())
             except exceptions.ClientError as error:
                 if _code(error) in _MISSING:
                     return None
@@ -95,7 +95,7 @@ class Bucket:
         """Write the object's bytes into the file, from its beginning; False if there is no such object."""
         with self._told():
             try:
-                body = self.client.get_object(**self._at(name))["Body"]
+                body = _body(self.client.get_object(**self._at(name)))
             except exceptions.ClientError as error:
                 if _code(error) in _MISSING:
                     return False
@@ -114,11 +114,11 @@ class Bucket:
                 if _code(error) in _MISSING:
                     return None
                 raise
-        reckoned = told.get("ChecksumSHA256")
+            size, reckoned = told["ContentLength"], told.get("ChecksumSHA256")
         whole = (
-            reckoned is not None and told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in reckoned
+            reckoned is not None and "-" not in reckoned and told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         )
-        return Kept(told["ContentLength"], base64.b64decode(reckoned).hex() if whole else None)
+        return Kept(size, base64.b64decode(reckoned).hex() if whole else None)
 
     def names(self, folder: str) -> Iterator[str]:
         """Give the names of the objects in a folder."""
@@ -253,7 +253,12 @@ class Bucket:
             ) from error
         except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
             raise self._passing(_WAYS.get(type(error), "the connection to S3 broke")) from error
-        except (exceptions.IncompleteReadError, exceptions.ResponseStreamingError, ResponseParserError) as error:
+        except (
+            exceptions.IncompleteReadError,
+            exceptions.ResponseStreamingError,
+            ResponseParserError,
+            KeyError,
+        ) as error:
             raise self._passing("S3 broke off amid its answer") from error
         except exceptions.FlexibleChecksumError as error:
             raise self._passing("bytes changed on their way from S3") from error
@@ -356,6 +361,13 @@ def _silence(said: Mapping[str, str]) -> float:
             "this is no number of seconds", where="TAHONA_S3_TIMEOUT", fix="write 5, or more on a slow line"
         )
     return seconds
+
+
+def _body(answer: Mapping[str, Any]) -> Any:  # noqa: ANN401  (botocore's stream)
+    """Return an answer's stream. Raise KeyError where it ended amid its headers: with no length it would look empty."""
+    if "ContentLength" not in answer:
+        raise KeyError("ContentLength")
+    return answer["Body"]
 
 
 def _code(error: exceptions.ClientError) -> str:
