@@ -40,7 +40,7 @@ class Workflow:
     """A plan as an orchestrator sees it. Tasks stand in an order in which they can run one after another.
 
     ``options`` are the words that every `tahona` command of this run needs besides (`--env prod`); ``schedule`` is a
-    cron line of five fields in UTC.
+    cron line of five fields in UTC, ``file`` the name of a project file other than `tahona.toml`.
     """
 
     project: str
@@ -48,6 +48,7 @@ class Workflow:
     tasks: tuple[Task, ...]
     schedule: str | None = None
     options: tuple[str, ...] = ()
+    file: str = ""
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks)

@@ -14,6 +14,7 @@ from tahona.errors import SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.project.functions import load_functions
 from tahona.project.imports import project_modules
+from tahona.project.load import FILE_NAME
 from tahona.project.model import RunPart, StepRunPart, seconds_of
 
 
@@ -29,7 +30,9 @@ def lay_workflow(opened: OpenProject, plan: Plan, options: Sequence[str] = ()) -
         schedule=part.schedule,
         options=options,
     )
-    return replace(workflow, tasks=tuple(replace(task, files=_files(opened, task)) for task in workflow))
+    tasks = tuple(replace(task, files=_files(opened, task)) for task in workflow)
+    file = opened.project.file.name
+    return replace(workflow, tasks=tasks, file="" if file == FILE_NAME else file)
 
 
 def lay_steps(opened: OpenProject, plan: Plan, step_ids: Sequence[str]) -> Workflow:

@@ -28,7 +28,7 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 WRITTEN = "Written by `tahona export"
 """Stands at the head of every file of ours."""
 PROJECT, RUN = "TAHONA_PROJECT", "TAHONA_RUN"
-"""What a file looks for in its environment: the project's folder, and the run that it must be."""
+"""What a file looks for in its environment: the project's folder (or its file there), and the run that it must be."""
 
 _STANDARD_ERROR = 2
 _MARK = "TAHONA_STARTED_BY"
@@ -52,6 +52,7 @@ class OutsideOrchestrator:
         self.folder = folder
         """The project's folder."""
         self.own_python = python
+        self.project_file = ""
 
     @property
     def home(self) -> Path:
@@ -89,7 +90,7 @@ class OutsideOrchestrator:
         """Write the file, let the orchestrator check it, and run it: its tasks call `tahona step`."""
         file = self.home / self.file
         self.write(file, workflow)
-        self.run_id = workflow.run
+        self.run_id, self.project_file = workflow.run, workflow.file
         self.check(file)
         self.start(file)
 
@@ -123,7 +124,7 @@ class OutsideOrchestrator:
         tools = os.pathsep.join(
             (str(self.python().parent), str(Path(sys.executable).parent), ours.get("PATH", os.defpath))
         )
-        named = {PROJECT: str(self.folder), RUN: getattr(self, "run_id", ""), TOLD_BY_ANOTHER: "1"}
+        named = {PROJECT: str(self.folder / self.project_file), RUN: getattr(self, "run_id", ""), TOLD_BY_ANOTHER: "1"}
         return {**ours, "PATH": tools, **named, **more}
 
 
