@@ -5,7 +5,9 @@
 The study is the one that people write first: a pipeline of a vectoriser and a classifier, built anew and fitted from
 raw text at every trial and every fold. Tahona goes first and chooses the trials; the study by hand is given the same
 points, the same folds and Tahona's own text encoding as its vectoriser, so that every fold's value must be the same to
-the last digit; Tahona leaves out the last folds of trials that are clearly behind. Both run in one process, one after the other, one thread each.
+the last digit. Only saga with l2 is another solver in Tahona (decision 0017): how far its values are apart is printed.
+Tahona leaves out the last folds of trials that are clearly behind. Both run in one process, one after the other, one
+thread each.
 """
 
 from __future__ import annotations
@@ -168,12 +170,12 @@ def main() -> None:
     points = [trial.params for trial in result.trials]
     again, theirs = timed(lambda: by_hand(family, points, rows, codes, schema, folds))
     judged = [
-        (value, other)
+        (value, other, trial.params.get("solver") == "saga" and trial.params.get("penalty") == "l2")
         for trial, others in zip(result.trials, theirs, strict=True)
         for value, other in zip(trial.fold_values, others, strict=False)  # a dropped trial has not seen the last folds
         if not np.isnan(value)
     ]
-    if any(value != other for value, other in judged):
+    if any(value != other for value, other, elsewise in judged if not elsewise):
         raise SystemExit("a fold has another value by hand than through Tahona: that must never happen")
     best = max(trial.value for trial in result.trials if trial.state == "done")
     top = max(float(np.mean(values)) for values in theirs)
@@ -182,6 +184,11 @@ def main() -> None:
         f"through Tahona {once:8.1f} s CPU   best f1_macro {best:.6f}   {len(judged)} fits on a fold, {fitting:.1f} s"
     )
     print(f"by hand        {again:8.1f} s CPU   best f1_macro {top:.6f}   {len(theirs) * len(folds)} fits on a fold")
+    apart = [abs(value - other) for value, other, elsewise in judged if elsewise]
+    if apart:
+        print(
+            f"{len(apart)} of these fits by another solver, {np.mean(apart):.4f} apart on the mean, {max(apart):.4f} at most"
+        )
     print(f"by hand over through Tahona: {again / once:.1f}")
 
 
