@@ -186,9 +186,7 @@ def main() -> None:
     print(f"by hand        {again:8.1f} s CPU   best f1_macro {top:.6f}   {len(theirs) * len(folds)} fits on a fold")
     apart = [abs(value - other) for value, other, elsewise in judged if elsewise]
     if apart:
-        print(
-            f"{len(apart)} of these fits by another solver, {np.mean(apart):.4f} apart on the mean, {max(apart):.4f} at most"
-        )
+        print(f"{len(apart)} of these fits by another solver: {np.mean(apart):.4f} apart, {max(apart):.4f} at most")
     print(f"by hand over through Tahona: {again / once:.1f}")
 
 
