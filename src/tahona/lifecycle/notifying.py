@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from http.client import HTTPException
 from urllib.request import Request, urlopen
 
 from tahona.errors import TahonaError
@@ -46,7 +47,7 @@ def notify_failure(opened: OpenProject, run: str, error: TahonaError) -> tuple[s
     for way, tell in ways:
         try:
             tell()
-        except Exception as failed:  # noqa: BLE001 - whatever it is, the run's own failure comes first
+        except (OSError, HTTPException, subprocess.SubprocessError) as failed:
             print(f"tahona: the {way} of [run.on_failure] failed: {type(failed).__name__}", file=sys.stderr)
         else:
             told.append(way)
