@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,7 @@ def test_the_example_gives_the_same_bits_as_here(
     ours, theirs = example(tmp_path / "local" / "breast_cancer"), example(tmp_path / "dvc" / "breast_cancer")
     assert run_on("dvc", theirs, tahona) == run_on("local", ours, tahona)
     assert (theirs / "models" / "breast_cancer.tahona").is_file()
+    assert "# dvc repro --force ingest && dvc repro\n" in (theirs / "dvc.yaml").read_text("utf-8")
 
 
 def test_the_second_time_there_is_nothing_to_do(published: Path, tahona: Command, dvc: Dvc) -> None:
@@ -202,9 +204,10 @@ def short_project(folder: Path, more: str = "", **files: str) -> Path:
 
 
 def test_fused_steps_are_one_stage_and_dvc_is_made_ready_where_git_is_not(tmp_path: Path, tahona: Command) -> None:
-    project = short_project(tmp_path / "quick")
+    project = short_project(tmp_path / "quick", 'schedule = "0 6 * * 1"\n')
     answer = tahona("run", "-C", project, "--json", "--on", "dvc")
     assert answer.code == 0, answer.stderr
+    assert "(UTC): 0 6 * * 1 cd PROJECT && dvc repro\n" in (project / "dvc.yaml").read_text("utf-8")
     assert stages_run(answer) == ["ingest_clean_split_audit", "train", "select_evaluate_register_report"]
     assert set(states(answer).values()) == {"done"}
     config = (project / ".dvc" / "config").read_text("utf-8")
@@ -276,6 +279,17 @@ def test_a_killed_run_continues_here_and_on_dvc_with_the_same_bits(
     assert on_dvc == run_on("local", other, tahona)
     again = tahona("run", "-C", elsewhere, "--json")
     assert {step for step, state in states(again).items() if state == "cached"} >= begun
+
+
+def test_the_commands_choose_the_same_overlays_and_dvc_compares_them(tmp_path: Path, tahona: Command, dvc: Dvc) -> None:
+    project = write_project(tmp_path / "quick", QUICK + "\n[env.strict.split]\nseed = 7\n")
+    do(dvc, project, "dvc init -q --no-scm")
+    chosen = ["--env", "strict", "--set", 'project.language="es"', "--set", "train.search.tree.max_depth=[2,  5]"]
+    assert tahona("export", "dvc", "-C", project, *chosen).code == 0
+    shown = dvc(project, "repro", "--dry").stdout
+    words = shlex.split(shown.partition("> ")[2].partition("\n")[0])
+    assert words[:-3] == ["tahona", "step", "ingest", *chosen]
+    assert (project / "dvc.yaml").read_text("utf-8").count("          - env.strict\n") == len(STAGES)
 
 
 def test_somebodys_own_dvc_yaml_is_left_alone(tmp_path: Path, tahona: Command) -> None:

@@ -58,7 +58,6 @@ def test_results_lie_under_the_names_that_people_asked_for(laid: Path) -> None:
     assert metrics == {name: interval["value"] for name, interval in evaluation["metrics"].items()}
     files = [PurePath(each.relative_to(laid)) for each in laid.rglob("*") if each.is_file() and each.suffix != ".zip"]
     assert check_names(file for file in files if file.parts[0] != ".tahona") == {}
-    assert (laid / ".tahona" / ".gitignore").read_text("utf-8") == "*\n"
 
 
 def test_every_result_file_lies_somewhere_and_laying_out_again_writes_none_of_them(laid: Path, here: Command) -> None:

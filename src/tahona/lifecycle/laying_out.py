@@ -66,8 +66,6 @@ def lay_out(road: Road, step_id: str, day: date) -> None:
             where=opened.project.place("data", "source"),
             fix="lay out with another day, or rename that file",
         )
-    if not (opened.folder / ".gitignore").exists():
-        _write(opened.folder / ".gitignore", "*\n")  # DVC keeps what is laid out there; git need not look at it
     _clear(root / own, keep={root / place for place in places.values()})
     for output, digest in result.outputs.items():
         place = root / places[output]
@@ -96,13 +94,12 @@ def _clear(folder: Path, keep: set[Path]) -> None:
             file.unlink()
 
 
-def _write(place: Path, content: Path | str | Mapping[str, object]) -> None:
-    """Write a copy of the file, the text or the document; it appears whole or not at all."""
+def _write(place: Path, content: Path | Mapping[str, object]) -> None:
+    """Write a copy of the file, or the document; it appears whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{place.name}.new")
     if isinstance(content, Path):
         shutil.copyfile(content, fresh)
     else:
-        text = content if isinstance(content, str) else json.dumps(content, sort_keys=True, indent=1) + "\n"
-        fresh.write_text(text, "utf-8")
+        fresh.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", "utf-8")
     fresh.replace(place)

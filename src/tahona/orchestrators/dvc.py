@@ -72,6 +72,14 @@ class DvcOrchestrator(OutsideOrchestrator):
         day = self._day()
         return fill(f"{self.file}.j2", workflow, day=f"{day:%Y%m%d}", stages=[*self._stages(workflow, day)])
 
+    def write(self, file: Path, workflow: Workflow) -> None:
+        """Write the file, and see that git keeps out of what is Tahona's own: DVC keeps the part that a clone needs."""
+        super().write(file, workflow)
+        if _git(self.folder, "rev-parse") is not None and _git(self.folder, "check-ignore", ".tahona/laid") is None:
+            ignored = self.folder / ".gitignore"
+            text = ignored.read_text("utf-8") if ignored.exists() else ""
+            ignored.write_text(f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}/.tahona/\n", "utf-8")
+
     def check(self, file: Path) -> None:
         """Let DVC read the file and draw its graph, in a repository made for that, since DVC looks nowhere else."""
         with tempfile.TemporaryDirectory() as place:
@@ -126,8 +134,8 @@ class DvcOrchestrator(OutsideOrchestrator):
         """Make the project a DVC repository, with git where git looks after the folder, unless it is in one."""
         if any((folder / ".dvc").is_dir() for folder in (self.folder, *self.folder.parents)):
             return
-        top = _git_folder(self.folder)
-        kind = ["--no-scm"] if top is None else [] if top == self.folder else ["--subdir"]
+        top = _git(self.folder, "rev-parse", "--show-toplevel")
+        kind = ["--no-scm"] if top is None else [] if Path(top).resolve() == self.folder else ["--subdir"]
         self.call(self.python(), "-m", "dvc", "init", "--quiet", *kind)
         for key in ("core.analytics", "core.check_update"):
             self.call(self.python(), "-m", "dvc", "config", key, "false")
@@ -166,9 +174,11 @@ def _undated(place: str, day: date) -> str:
 
 
 def _command(words: Sequence[str]) -> str:
-    """Return the stage's command as YAML: on one line where it fits and needs no quotes, else as folded text."""
+    """Return the stage's command as YAML: plain where it needs no quotes, folded where it is long."""
     command = shlex.join(words).replace("${", "\\${") + " --patient --lay-out ${day}"
-    if len(command) <= _WIDTH and _PLAIN.fullmatch(command):
+    if not _PLAIN.fullmatch(command):
+        return literal(command)
+    if len(command) <= _WIDTH:
         return command
     lines = textwrap.wrap(command, _WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n      ".join([">-", *lines])
@@ -178,12 +188,10 @@ def _quoted(path: str) -> str:
     return path if _PLAIN.fullmatch(path) else literal(path)
 
 
-def _git_folder(folder: Path) -> Path | None:
-    """Return the top folder of the git repository that looks after the folder, if there is one."""
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git says of the folder; None where it says no, does not look after the folder, or is not there."""
     git = shutil.which("git")
     if git is None:
         return None
-    done = subprocess.run(  # noqa: S603 - our own words
-        [git, "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, encoding="utf-8", check=False
-    )
-    return None if done.returncode else Path(done.stdout.strip()).resolve()
+    done = subprocess.run([git, *words], cwd=folder, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
+    return None if done.returncode else done.stdout.strip()
