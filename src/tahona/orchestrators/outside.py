@@ -51,7 +51,7 @@ class OutsideOrchestrator:
     def __init__(self, folder: Path, python: Path | None = None) -> None:
         self.folder = folder
         """The project's folder."""
-        self.own_python = python
+        self.own_python = None if python is None else python.absolute()
         self.project_file = ""
 
     @property
