@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,16 +60,20 @@ def live(order):
             file.write(str(number))
     os._exit(code)
 
-print("ready", flush=True)
-for line in sys.stdin:
+def fork(order):
     child = os.fork()
     if child == 0:
         try:
-            live(json.loads(line))
+            live(order)
         finally:
             os._exit(99)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    return child
+
+print("ready", flush=True)
+for line in sys.stdin:
+    children = [fork(order) for order in json.loads(line)]
+    print(*children, flush=True)
+    print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children), flush=True)
 """
 KILLED = -signal.SIGKILL
 
@@ -81,26 +85,44 @@ class Nursery:
         self._process = process
 
     def run(
-        self, *words: object, count: Path | None = None, after_seconds: float | None = None, **death: object
+        self,
+        *words: object,
+        count: Path | None = None,
+        after_seconds: float | None = None,
+        by: signal.Signals = signal.SIGKILL,
+        **death: object,
     ) -> int:
         """Run a command and return its exit code, `KILLED` for one that died.
 
         ``number=n``: die just before the n-th writing operation, of those with this ``event`` (as `sys.addaudithook`
         names it) and with ``path`` in their path; ``after=True``: just after it. ``after_seconds``: killed from
-        outside. ``count``: a file for the number of writing operations of a command that lives.
+        outside, or by the signal ``by``. ``count``: a file for the number of writing operations of one that lives.
         """
         order: dict[str, object] = {"words": list(map(str, words)), "death": death}
         if count is not None:
             order["count"] = str(count)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        child = int(self._process.stdout.readline())
+        self._give([order])
+        (child,) = self._said()
         if after_seconds is not None:
             time.sleep(after_seconds)
-            os.kill(child, signal.SIGKILL)  # a dead child stays ours until it is waited for, which the server does
-        return int(self._process.stdout.readline())
+            os.kill(child, by)  # a dead child stays ours until it is waited for, which the server does
+        (code,) = self._said()
+        return code
+
+    def together(self, *commands: Sequence[object]) -> list[int]:
+        """Run the commands at the same time and return their exit codes."""
+        self._give([{"words": list(map(str, words)), "death": {}} for words in commands])
+        self._said()
+        return self._said()
+
+    def _give(self, orders: list[dict[str, object]]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(orders) + "\n")
+        self._process.stdin.flush()
+
+    def _said(self) -> list[int]:
+        assert self._process.stdout is not None
+        return [int(number) for number in self._process.stdout.readline().split()]
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 from killing import KILLED, Nursery, nursery
 from projects import QUICK, Command, all_outputs, edit, kept_files, output, write_project
-
-from tahona.digests import digest_file
+from survival import assert_cleared, assert_same_end, assert_whole, results
 
 pytestmark = pytest.mark.slow
 
 STEPS = 11
-INSTANTS = 12
+INSTANTS = int(os.environ.get("TAHONA_KILLS", "20"))
+"""How many instants, spread over a whole run; 200 take ten times as long."""
 STUDY = """
 [train.search.logistic_regression]
 C = { float = [0.01, 10.0], log = true }
@@ -25,8 +26,19 @@ C = { float = [0.01, 10.0], log = true }
 
 
 @pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with nursery(tmp_path_factory.mktemp("temporary")) as found:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for temporary files of all processes that die here, and of the `tahona gc` after them."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(autouse=True)
+def temporary_files_go_there(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+
+@pytest.fixture(scope="module")
+def mortal(temporary: Path) -> Iterator[Nursery]:
+    with nursery(temporary) as found:
         yield found
 
 
@@ -38,45 +50,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, mortal: Nursery) -> 
     return folder
 
 
-def results(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Return inode, time and bytes of every finished step's record."""
-    found = {}
-    for path in (folder / ".tahona" / "artifacts" / "results").glob("*"):
-        about = path.stat()
-        found[path.name] = (about.st_ino, about.st_mtime_ns, path.read_bytes())
-    return found
-
-
-def assert_whole(folder: Path) -> None:
-    """Every artefact has the bytes that its name says, and every finished step's files are there."""
-    store = folder / ".tahona" / "artifacts"
-    for path in (store / "objects").rglob("*"):
-        if path.is_file():
-            assert digest_file(path) == path.name
-    for _, _, data in results(folder).values():
-        for digest in json.loads(data)["outputs"].values():
-            assert (store / "objects" / digest[:2] / digest).is_file()
-
-
-def assert_same_end(folder: Path, uninterrupted: Path) -> None:
-    """The interrupted project ended as the other did: same bytes, one run, one version, nothing lying about."""
-    for name in ("predictions.parquet", "evaluation.json"):
-        same = output(uninterrupted, "evaluate", name).read_bytes()
-        assert output(folder, "evaluate", name).read_bytes() == same
-    assert all_outputs(folder) == all_outputs(uninterrupted)
-    assert_whole(folder)
-    own = folder / ".tahona"
-    left = [*(own / "scratch").iterdir(), *(own / "notes").iterdir(), *(own / "artifacts" / "new").iterdir()]
-    assert not left
-    assert not [path for path in folder.rglob("*") if path.name.endswith((".new", ".db-journal"))]
-    with sqlite3.connect(own / "ledger.db") as database:
-        counts = [database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("versions", "runs")]
-        assert database.execute("SELECT status FROM runs").fetchall() == [("done",)]
-    database.close()
-    assert counts == [1, 1]
-
-
-def test_killed_before_and_after_every_step_boundary(mortal: Nursery, tmp_path: Path, uninterrupted: Path) -> None:
+def test_killed_before_and_after_every_step_boundary(
+    mortal: Nursery, tmp_path: Path, uninterrupted: Path, temporary: Path, here: Command
+) -> None:
     """A record is made visible by a link: each step is killed once just before its link and once just after it."""
     folder = write_project(tmp_path / "quick")
     for number in range(STEPS):
@@ -90,6 +66,9 @@ def test_killed_before_and_after_every_step_boundary(mortal: Nursery, tmp_path: 
     assert mortal.run("run", "-C", folder) == 0
     assert results(folder) == before
     assert_same_end(folder, uninterrupted)
+    assert_cleared(folder, temporary, here)
+    assert mortal.run("run", "-C", folder) == 0
+    assert results(folder) == before
 
 
 def test_steps_killed_one_by_one_are_taken_up_by_a_run(mortal: Nursery, tmp_path: Path, uninterrupted: Path) -> None:
@@ -105,8 +84,13 @@ def test_steps_killed_one_by_one_are_taken_up_by_a_run(mortal: Nursery, tmp_path
 
 
 @pytest.mark.parametrize("instant", range(INSTANTS))
-def test_killed_at_any_writing_operation(mortal: Nursery, tmp_path: Path, uninterrupted: Path, instant: int) -> None:
-    """Twelve operations, spread over all there are: opening, renaming, linking, removing files, the database's too."""
+def test_killed_at_any_writing_operation(
+    mortal: Nursery, tmp_path: Path, uninterrupted: Path, temporary: Path, here: Command, instant: int
+) -> None:
+    """Operations spread over all there are: opening, renaming, linking, removing files, the database's too.
+
+    Every second time `tahona gc` goes over what the dead process left before the run goes on.
+    """
     operations = int((uninterrupted / "operations").read_text("utf-8"))
     within = operations * (instant + np.random.default_rng(instant).random()) / INSTANTS
     folder = write_project(tmp_path / "quick")
@@ -114,9 +98,12 @@ def test_killed_at_any_writing_operation(mortal: Nursery, tmp_path: Path, uninte
     if (folder / ".tahona" / "artifacts").is_dir():
         assert_whole(folder)
     before = results(folder)
+    if instant % 2:
+        assert_cleared(folder, temporary, here)
     assert mortal.run("run", "-C", folder) == 0
     assert {name: results(folder)[name] for name in before} == before
     assert_same_end(folder, uninterrupted)
+    assert_cleared(folder, temporary, here)
 
 
 def test_killed_from_outside_again_and_again(mortal: Nursery, tmp_path: Path, uninterrupted: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tahona.errors import IntegrityError, SetupError, TransientError
 from tahona.stores.folder import FolderStore
 from tahona.stores.retry import Backoff, RetryingStore
-from tahona.testing import StoreContract
+from tahona.testing import StoreroomContract
 
 FIX = "is the server up?"
 
@@ -42,13 +42,13 @@ class Moody:
         return ask
 
 
-class TestRetryingStore(StoreContract):
+class TestRetryingStore(StoreroomContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> RetryingStore:
         return RetryingStore(FolderStore(tmp_path / "artifacts"))
 
 
-class TestRetryingMoodyStore(StoreContract):
+class TestRetryingMoodyStore(StoreroomContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> RetryingStore:
         moody = Moody(FolderStore(tmp_path / "artifacts"))

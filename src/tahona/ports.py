@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +58,28 @@ class Store(Protocol):
 
     def recall(self, fingerprint: str) -> bytes | None:
         """Return the result kept under this fingerprint, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing that a store holds, by the digest of an object, the fingerprint of a result, or a name of its own."""
+
+    kind: Literal["object", "result", "unfinished"]
+    name: str
+    size: int
+    age: float
+    """Seconds since it was written, or put again."""
+
+
+@runtime_checkable
+class Storeroom(Protocol):
+    """What a store may do besides: tell all that it holds, and let go of what nothing refers to (`tahona gc`)."""
+
+    def holdings(self) -> Sequence[Held]:
+        """Return every object, result and unfinished write; it may be long."""
+
+    def remove(self, held: Held) -> bool:
+        """Remove it and tell whether it was; what was put again since it was looked at stays."""
 
 
 @runtime_checkable

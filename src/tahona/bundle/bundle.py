@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from tahona.core.schema import Schema
 from tahona.errors import IntegrityError
 from tahona.learn.calibration import Calibrator
 from tahona.learn.model import FittedModel, load_model, save_model
+from tahona.room import temporary_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +91,7 @@ class Bundle:
 
 def save_bundle(bundle: Bundle, file: Path) -> None:
     """Write the bundle as one zip; equal bundles give equal bytes."""
-    with tempfile.TemporaryDirectory(prefix="tahona-bundle-") as text:
-        folder = Path(text)
+    with temporary_folder("bundle") as folder:
         for index, member in enumerate(bundle.members):
             place = folder / "members" / str(index)
             place.mkdir(parents=True)
@@ -104,8 +103,7 @@ def save_bundle(bundle: Bundle, file: Path) -> None:
 
 def load_bundle(file: Path) -> Bundle:
     """Read a bundle whose digest the caller has checked. Raise IntegrityError for anything else than a bundle."""
-    with tempfile.TemporaryDirectory(prefix="tahona-bundle-") as text:
-        folder = Path(text)
+    with temporary_folder("bundle") as folder:
         unpack(file, folder)
         try:
             data = json.loads((folder / "bundle.json").read_text("utf-8"))

@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tahona.errors import InputError, TahonaError
@@ -44,6 +45,10 @@ def run(words: list[str]) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:  # the process border: a bug is said in one line, and in full on demand
+        from tahona.room import is_full, no_room
+
+        if is_full(error):
+            return _say(no_room(error, Path.cwd()), words)
         if "TAHONA_TRACEBACK" in os.environ:
             raise
         return _say(_bug(error), words)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tahona.cli import database, mlflow, models, names, orchestrators, predicting, project, runs
+from tahona.cli import collecting, database, mlflow, models, names, orchestrators, predicting, project, runs
 
 app = typer.Typer(
     name="tahona",
@@ -51,6 +51,7 @@ app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("leaderboard")(runs.leaderboard)
 app.command("report")(runs.report)
+app.command("gc")(collecting.gc)
 app.command("models")(models.models)
 app.command("promote")(models.promote)
 app.command("rollback")(models.rollback)

@@ -251,12 +251,13 @@ def why(
 
 
 def runs(directory: Folder = HERE, json: Json = False, env: Env = None, set_: Set = None) -> None:
-    """List the project's runs, the newest first."""
+    """List the project's runs, the newest first; "interrupted" is one whose process is gone."""
     from tahona.cli.terminal import print_json, print_table
+    from tahona.lifecycle.running import known_runs
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=set_ or ())
-    found = opened.ledger.runs(opened.project.name)
+    found = known_runs(opened)
     if json:
         print_json({"runs": [_run_facts(record) for record in found]})
         return
@@ -342,10 +343,11 @@ def report(
 
 
 def _find(run_id: str | None, directory: Path, env: str | None, overrides: list[str] | None) -> RunRecord:
+    from tahona.lifecycle.running import known_runs
     from tahona.wiring import open_project
 
     opened = open_project(directory, env=env, overrides=overrides or ())
-    found = opened.ledger.runs(opened.project.name)
+    found = known_runs(opened)
     for record in found:
         if run_id is None or record.id == run_id:
             return record

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 StepState = Literal["done", "cached", "failed", "refused", "waiting"]
 AliasAction = Literal["promote", "rollback", "register", "override"]
-RunStatus = Literal["running", "done", "refused", "failed"]
+RunStatus = Literal["running", "done", "refused", "failed", "interrupted"]
+"""No ledger has "interrupted": it stands for "running" where the processes that ran it are known to be gone."""
 
 
 @dataclass(frozen=True, slots=True)

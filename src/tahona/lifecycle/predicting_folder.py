@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -19,6 +17,7 @@ from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.predicting import write_answers
 from tahona.lifecycle.registry import bind_cleaning, find_version
 from tahona.ports import Lost, Source
+from tahona.room import temporary_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,12 +157,9 @@ def _bundle(job: _Job) -> Bundle:
     content = job.content.tobytes()
     if digest_bytes(content) != job.digest:
         raise IntegrityError("the bundle did not arrive as it was sent", fix="run again")
-    handle, name = tempfile.mkstemp(prefix="tahona-bundle-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        bundle = load_bundle(Path(name))
-    finally:
-        Path(name).unlink()
+    with temporary_folder("bundle") as folder:
+        file = folder / "bundle.zip"
+        file.write_bytes(content)
+        bundle = load_bundle(file)
     clean = bind_cleaning(job.functions, bundle) if bundle.cleaning.functions else None
     return replace(bundle, version=job.version, clean=clean)

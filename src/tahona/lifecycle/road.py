@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from tahona.digests import digest_json
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError, said_again
 from tahona.learn.families import FAMILIES
 from tahona.lifecycle.allotting import allot
+from tahona.lifecycle.environments import locked
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
 from tahona.lifecycle.opened import OpenProject, silent
 from tahona.lifecycle.results import StepResult, refusal_to_dict
 from tahona.lifecycle.taking_in import take_in
 from tahona.lifecycle.workplace import clear_left, notes_folder, scratch_folder
+from tahona.room import room_in
 from tahona.steps import station
 from tahona.steps.context import Progress, StepContext
 from tahona.steps.documents import give_back
@@ -61,6 +64,8 @@ class Road:
         self.plan = plan
         self.progress = progress
         self.records: dict[str, StepRecord] = {}
+        self.came_to: Callable[[str], None] = _tell_nobody
+        """Hears each step's fingerprint before anything is kept under it."""
         self._results: dict[str, StepResult] = {}
 
     def result(self, step_id: str) -> StepResult | None:
@@ -113,6 +118,7 @@ class Road:
             self._results[step_id] = result
             state = "done"
         else:
+            self.came_to(result.fingerprint)
             clear_left(self.opened.folder, step_id, result.fingerprint)
         if result.refusal:
             state = "refused"
@@ -185,9 +191,15 @@ class Road:
         parts = self.parts(step)
         assert parts is not None
         fingerprint = digest_json(parts)
+        self.came_to(fingerprint)
         opened, place = self.opened, station(step.station)
         wall, cpu = time.perf_counter(), _cpu_seconds()
-        with scratch_folder(opened.folder, step.id) as scratch, notes_folder(opened.folder, fingerprint) as notes:
+        with (
+            self._turn(step),
+            scratch_folder(opened.folder, step.id) as scratch,
+            room_in(scratch),
+            notes_folder(opened.folder, fingerprint) as notes,
+        ):
             context = StepContext(
                 project=opened.project,
                 run=self.plan.run,
@@ -216,6 +228,10 @@ class Road:
             )
             return StepResult.from_bytes(opened.store.record(fingerprint, result.to_bytes()), _place(fingerprint))
 
+    def _turn(self, step: Step) -> AbstractContextManager[None]:
+        """Let one version of this folder be registered at a time, so that it is judged against the one before."""
+        return locked(self.opened.folder / "register.lock") if step.station == "register" else nullcontext()
+
     def _inputs(self, step: Step, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Path]]:
         """Fetch, for each step before this one, just the files that it names."""
         return {
@@ -234,20 +250,25 @@ class Road:
         return self.opened.folder / "failed" / f"{step_id}.json"
 
     def _remember(self, step_id: str, result: StepResult) -> None:
-        _write(self._last(step_id), result.to_bytes())
+        self._write(self._last(step_id), result.to_bytes())
         self._failures(step_id).unlink(missing_ok=True)
 
     def _note_failure(self, step_id: str, error: TahonaError) -> None:
         said = {"run": self.plan.run, "kind": type(error).__name__}
         said |= {"what": error.what, "where": error.where, "fix": error.fix}
-        _write(self._failures(step_id), json.dumps(said).encode())
+        with suppress(OSError):  # it is the step's error that counts, on a full disk above all
+            self._write(self._failures(step_id), json.dumps(said).encode())
+
+    def _write(self, file: Path, content: bytes) -> None:
+        with locked(self.opened.folder / "last.lock"):  # two runs at once write the same file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = file.with_suffix(".new")
+            fresh.write_bytes(content)
+            fresh.replace(file)
 
 
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.write_bytes(content)
-    fresh.replace(file)
+def _tell_nobody(_: str) -> None:
+    """Let a fingerprint pass."""
 
 
 def _place(fingerprint: str) -> str:

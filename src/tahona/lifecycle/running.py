@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tahona.core.findings import Finding
 from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord, TrialRecord
+from tahona.core.workflow import Workflow
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError
+from tahona.lifecycle.environments import locked
 from tahona.lifecycle.notifying import notify_failure
 from tahona.lifecycle.opened import OpenProject, silent
+from tahona.lifecycle.presence import Presence, at_work, is_interrupted
 from tahona.lifecycle.road import DECIDING, Road, plan_run
 from tahona.lifecycle.tasks import lay_steps, lay_workflow, preflight
 from tahona.ports import Gallery
+from tahona.room import room_in
 from tahona.steps.context import Progress
 
 
@@ -96,11 +100,17 @@ def run_project(
             road.run_step(step.id)
         return _finish(road)
     workflow = lay_workflow(opened, plan, options)
-    for line in preflight(opened, workflow):
-        tell(line)
+    with at_work(opened.folder, plan.run) as presence:
+        for line in preflight(opened, workflow):
+            tell(line)
+        return _walked(road, workflow, presence)
+
+
+def _walked(road: Road, workflow: Workflow, presence: Presence) -> RunSummary:
+    opened, plan = road.opened, road.plan
     stored = {step.id for step in plan if road.result(step.id) is not None}
     try:
-        with _kept(road):
+        with _kept(road, presence):
             try:
                 opened.orchestrator.walk(workflow, road.run_step)
             except SetupError as error:
@@ -134,7 +144,7 @@ def run_task(
         )
     road = Road(opened, plan, progress)
     try:
-        with _kept(road):
+        with at_work(opened.folder, plan.run) as presence, _kept(road, presence):
             if patient:
                 opened.orchestrator.walk(lay_steps(opened, plan, step_ids), road.run_step)
             else:
@@ -168,30 +178,63 @@ def _publish(road: Road) -> str:
 
 
 @contextmanager
-def _kept(road: Road) -> Iterator[None]:
-    """Keep the run's record in the ledger: that it goes on, how it failed, that it is done once all steps are."""
-    ledger, known = road.opened.ledger, _known(road)
-    started = known.started if known is not None else now()
+def _kept(road: Road, presence: Presence) -> Iterator[None]:
+    """Keep the run's record in the ledger: that it goes on, how it failed, that it is done once all steps are.
+
+    What the ledger could not be told is left to the mark of this process, which then stays.
+    """
+    ledger, records = road.opened.ledger, road.opened.ledger.runs(road.opened.project.name)
+    known = next((record for record in records if record.id == road.plan.run), None)
+    started = known.started if known is not None else _now_after(record.started for record in records)
+    road.came_to = presence.came_to
     if known is None or (known.status != "running" and not _all_stored(road)):
         ledger.save_run(_record(road, "running", started))
     try:
-        yield
+        with room_in(road.opened.folder):
+            yield
     except RefusedError as error:
-        ledger.save_run(_record(road, "refused", started, str(error)))
+        _keep_end(road, presence, "refused", started, str(error))
         error.document = summarise(road, "refused").to_dict()
         raise
     except TahonaError as error:
-        ledger.save_run(_record(road, "failed", started, str(error)))
+        _keep_end(road, presence, "failed", started, str(error))
         error.document = RunSummary(road.plan.run, "failed", _steps(road)).to_dict()
         raise
     except Exception as error:
-        ledger.save_run(_record(road, "failed", started, f"a bug in Tahona: {type(error).__name__}"))
+        _keep_end(road, presence, "failed", started, f"a bug in Tahona: {type(error).__name__}")
         raise
-    if _all_stored(road) and (known is None or known.status != "done"):
+    done = _all_stored(road)
+    if done and (known is None or known.status != "done"):
         record = _record(road, "done", started)
         if isinstance(ledger, Gallery):
             ledger.show_run(record, _trials(road), road.files("report"))
         ledger.save_run(record)
+    presence.leave(done=done)
+
+
+def _keep_end(road: Road, presence: Presence, status: RunStatus, started: str, error: str) -> None:
+    """Tell the ledger how the run ended. If it cannot be told now, what ended the run is still what counts."""
+    with suppress(TahonaError):
+        road.opened.ledger.save_run(_record(road, status, started, error))
+        presence.leave()
+
+
+def _now_after(times: Iterable[str]) -> str:
+    """Return the time, or a moment after the latest of these: a clock that was set back changes no order."""
+    latest = max(times, default="")
+    if now() > latest:
+        return now()
+    return (datetime.fromisoformat(latest) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+
+
+def known_runs(opened: OpenProject) -> Sequence[RunRecord]:
+    """Return the project's runs, the newest first; one that is "running" by the ledger alone is "interrupted"."""
+    return tuple(
+        replace(record, status="interrupted")
+        if record.status == "running" and is_interrupted(opened.folder, record.id)
+        else record
+        for record in opened.ledger.runs(opened.project.name)
+    )
 
 
 def _trials(road: Road) -> tuple[TrialRecord, ...]:
@@ -273,15 +316,16 @@ def lay_out_reports(road: Road, folder: Path) -> Path | None:
     result = road.result("report")
     if result is None:
         return None
-    for name, digest in result.outputs.items():
-        place = folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        content = road.opened.store.get(digest).read_bytes()
-        if place.exists() and place.read_bytes() == content:
-            continue
-        fresh = place.with_name(f".{place.name}.new")
-        fresh.write_bytes(content)
-        fresh.replace(place)
+    with locked(road.opened.folder / "reports.lock"):  # two runs at once show the whole of one of them
+        for name, digest in result.outputs.items():
+            place = folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = road.opened.store.get(digest).read_bytes()
+            if place.exists() and place.read_bytes() == content:
+                continue
+            fresh = place.with_name(f".{place.name}.new")
+            fresh.write_bytes(content)
+            fresh.replace(place)
     return folder / REPORTS[0]
 
 
@@ -317,7 +361,7 @@ def _record(road: Road, status: RunStatus, started: str, error: str = "") -> Run
         project=road.opened.project.name,
         status=status,
         started=started,
-        finished="" if status == "running" else now(),
+        finished="" if status == "running" else max(now(), started),
         data_digest="" if raw is None else raw.outputs["raw.parquet"],
         params=road.opened.project.part(*DECIDING),
         steps=_steps(road),

@@ -44,11 +44,11 @@ class Laid:
     places: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"format": FORMAT, "result": json.loads(self.result.to_bytes()), "places": dict(self.places)}
+        return {"format": FORMAT, "result": self.result.to_dict(), "places": dict(self.places)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], place: str) -> Laid:
-        return cls(StepResult.from_bytes(json.dumps(data["result"]).encode(), place), data["places"])
+    def from_dict(cls, data: Mapping[str, Any]) -> Laid:
+        return cls(StepResult(**data["result"]), data["places"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Entries:
         return cls(tuple(versions), tuple(opened.ledger.history(name)))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], _place: str) -> Entries:
+    def from_dict(cls, data: Mapping[str, Any]) -> Entries:
         versions = (
             Version(**{**each, "aliases": (), "gate_reasons": tuple(each["gate_reasons"])}) for each in data["versions"]
         )
@@ -136,14 +136,14 @@ def _bring(opened: OpenProject, laid: Laid) -> bool:
     return True
 
 
-def _read(file: Path, read: Callable[[Mapping[str, Any], str], Value]) -> Value | None:
+def _read(file: Path, read: Callable[[Mapping[str, Any]], Value]) -> Value | None:
     """Read a document, or return None if it is not there. Raise IntegrityError for one that is damaged, or is newer."""
     if not file.is_file():
         return None
     try:
         data = json.loads(file.read_bytes())
         if data["format"] == FORMAT:
-            return read(data, str(file))
+            return read(data)
     except (ValueError, TypeError, KeyError) as error:
         raise _unreadable(file) from error
     raise _unreadable(file)

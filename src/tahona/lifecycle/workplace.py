@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tahona.owners import is_left, tag
 
 
 @contextmanager
@@ -15,9 +16,9 @@ def scratch_folder(home: Path, step_id: str) -> Iterator[Path]:
     place = home / "scratch"
     place.mkdir(parents=True, exist_ok=True)
     for old in place.iterdir():
-        if not _alive(_owner(old)):
+        if is_left(old):
             shutil.rmtree(old, ignore_errors=True)
-    folder = place / f"{step_id}.{os.getpid()}"
+    folder = place / f"{step_id}.{tag()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -34,9 +35,9 @@ def notes_folder(home: Path, fingerprint: str) -> Iterator[Path]:
     """
     place = home / "notes"
     place.mkdir(parents=True, exist_ok=True)
-    mine = place / f"{fingerprint}.{os.getpid()}"
+    mine = place / f"{fingerprint}.{tag()}"
     for left in sorted(place.glob(f"{fingerprint}.*")):
-        if left == mine or _alive(_owner(left)):
+        if left == mine or not is_left(left):
             continue
         try:
             left.rename(mine)
@@ -52,22 +53,5 @@ def clear_left(home: Path, step_id: str, fingerprint: str) -> None:
     """Remove what processes left that died after they had finished the step: nobody will work in it again."""
     left = [*(home / "scratch").glob(f"{step_id}.*"), *(home / "notes").glob(f"{fingerprint}.*")]
     for folder in left:
-        if not _alive(_owner(folder)):
+        if is_left(folder):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _owner(path: Path) -> int:
-    text = path.name.rpartition(".")[2]
-    return int(text) if text.isdigit() else 0
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

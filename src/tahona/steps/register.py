@@ -14,6 +14,7 @@ import numpy as np
 from tahona.core.gate import Comparison, PredictedRows, Verdict, compare, judge, same_test_rows
 from tahona.core.records import AliasEvent, Version
 from tahona.core.schema import ROW
+from tahona.errors import RefusedError
 from tahona.ports import Gallery
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_json, read_table, write_json
@@ -30,6 +31,8 @@ NEEDS = {
 SEES: dict[str, tuple[str, ...]] = {}
 LIBRARIES = ("numpy",)
 CHAMPION, CHALLENGER = "champion", "challenger"
+ATTEMPTS = 50
+"""How often the gate judges anew when an alias was moved meanwhile. Each time some other run has come to its end."""
 
 
 def settings(project: Project, step: Step) -> dict[str, Any]:
@@ -43,12 +46,39 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
 
 
 def run(context: StepContext, inputs: Inputs) -> None:
-    """Write `registration.json`, and when. May run twice for one run: the ledger gives the same version again."""
-    ledger, store, project = context.ledger, context.store, context.project
+    """Write `registration.json`, and when. May run twice for one run: the ledger gives the same version again.
+
+    Where another run makes its version champion after the gate has judged this one, the gate judges once more.
+    """
     evaluation = read_json(inputs["evaluate"]["evaluation.json"])
-    versions = ledger.versions(project.name)
-    champion = _champion_before(context, versions)
-    verdict = _judge(context, inputs, evaluation, champion)
+    for attempt in range(ATTEMPTS):
+        versions = context.ledger.versions(context.project.name)
+        champion = _champion_before(context, versions)
+        verdict = _judge(context, inputs, evaluation, champion)
+        version = _enter(context, inputs, evaluation, verdict)
+        try:
+            _point(context, version, verdict, versions)
+            break
+        except RefusedError:  # an alias went elsewhere meanwhile
+            if attempt == ATTEMPTS - 1:
+                raise
+    write_json(
+        context.output("registration.json"),
+        {
+            "name": version.name,
+            "version": version.number,
+            "bundle_digest": version.bundle_digest,
+            "champion": verdict.passed,
+            "previous_champion": champion.number if champion else None,
+            "gate": verdict.to_dict(),
+        },
+    )
+    write_json(context.output("registered.json"), {"created": version.created})
+
+
+def _enter(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], verdict: Verdict) -> Version:
+    """Keep the version in the ledger; one that is there already stays as it is."""
+    ledger, store, project = context.ledger, context.store, context.project
     version = Version(
         name=project.name,
         run=context.run,
@@ -63,11 +93,15 @@ def run(context: StepContext, inputs: Inputs) -> None:
     )
     if isinstance(ledger, Gallery):
         ledger.show_model(version, inputs["select"]["bundle.zip"], _modules(project))
-    version = ledger.add_version(version)
+    return ledger.add_version(version)
+
+
+def _point(context: StepContext, version: Version, verdict: Verdict, versions: Sequence[Version]) -> None:
+    """Let the alias that the verdict gives point at the version. Raise RefusedError if it moved since ``versions``."""
     alias = CHAMPION if verdict.passed else CHALLENGER
     if not _moved_before(context, version, alias):
         previous = next((v.number for v in versions if alias in v.aliases), 0)
-        ledger.move_alias(
+        context.ledger.move_alias(
             AliasEvent(
                 name=version.name,
                 alias=alias,
@@ -79,18 +113,6 @@ def run(context: StepContext, inputs: Inputs) -> None:
                 when=_now(),
             )
         )
-    write_json(
-        context.output("registration.json"),
-        {
-            "name": version.name,
-            "version": version.number,
-            "bundle_digest": version.bundle_digest,
-            "champion": verdict.passed,
-            "previous_champion": champion.number if champion else None,
-            "gate": verdict.to_dict(),
-        },
-    )
-    write_json(context.output("registered.json"), {"created": version.created})
 
 
 def _champion_before(context: StepContext, versions: Sequence[Version]) -> Version | None:

@@ -287,15 +287,15 @@ def _training_digest(files: Mapping[str, Path]) -> str:
 def fitted_model(files: Mapping[str, Path]) -> Any:  # noqa: ANN401 - FittedModel, imported late
     """Load the model among a train step's results, whose files lie in the store under their digests."""
     import shutil
-    import tempfile
 
     from tahona.learn.model import load_model
+    from tahona.room import temporary_folder
 
-    with tempfile.TemporaryDirectory(prefix="tahona-model-") as text:
+    with temporary_folder("model") as folder:
         for name, path in files.items():
             if name.startswith("model/"):
-                shutil.copyfile(path, Path(text) / name.removeprefix("model/"))
-        return load_model(Path(text))
+                shutil.copyfile(path, folder / name.removeprefix("model/"))
+        return load_model(folder)
 
 
 def library_versions() -> dict[str, str]:

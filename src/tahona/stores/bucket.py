@@ -10,7 +10,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +55,17 @@ class Kept:
     size: int
     sha256: str | None
     """As the server reckoned it when the object came in whole; None where it did not."""
+    age: float = field(default=0.0, compare=False)
+    """Seconds since it came in, by the server's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload in parts that nobody has finished."""
+
+    name: str
+    id: str
+    age: float
 
 
 class Bucket:
@@ -114,21 +127,39 @@ class Bucket:
                 if _code(error) in _MISSING:
                     return None
                 raise
-            size, reckoned = told["ContentLength"], told.get("ChecksumSHA256")
+            size, reckoned, age = told["ContentLength"], told.get("ChecksumSHA256"), _age(told, told["LastModified"])
         whole = (
             reckoned is not None and "-" not in reckoned and told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         )
-        return Kept(size, base64.b64decode(reckoned).hex() if whole else None)
+        return Kept(size, base64.b64decode(reckoned).hex() if whole else None, age)
 
     def names(self, folder: str) -> Iterator[str]:
         """Give the names of the objects in a folder."""
+        return (name for name, _ in self.listed(folder))
+
+    def listed(self, folder: str) -> Iterator[tuple[str, Kept]]:
+        """Give the names of the objects in a folder, with what a list tells of each."""
+        for page in self._pages("list_objects_v2", folder):
+            for each in page.get("Contents", ()):
+                kept = Kept(each["Size"], None, _age(page, each["LastModified"]))
+                yield each["Key"].removeprefix(f"{self._prefix}/"), kept
+
+    def uploads(self, folder: str) -> Iterator[Upload]:
+        """Give the uploads to a folder that nobody has finished."""
+        for page in self._pages("list_multipart_uploads", folder):
+            for each in page.get("Uploads", ()):
+                age = _age(page, each["Initiated"])
+                yield Upload(each["Key"].removeprefix(f"{self._prefix}/"), each["UploadId"], age)
+
+    def forget(self, name: str, upload: str) -> None:
+        """Let the server forget an upload that nobody will finish."""
+        self._drop({**self._at(name), "UploadId": upload})
+
+    def _pages(self, operation: str, folder: str) -> Iterator[dict[str, Any]]:
         with self._told():
-            pages = self.client.get_paginator("list_objects_v2").paginate(
+            yield from self.client.get_paginator(operation).paginate(
                 Bucket=self._bucket, Prefix=self._at(folder)["Key"] + "/"
             )
-            for page in pages:
-                for each in page.get("Contents", ()):
-                    yield each["Key"].removeprefix(f"{self._prefix}/")
 
     def create(self, name: str, data: bytes) -> bool:
         """Make an object of these bytes unless there is one; return whether it was made."""
@@ -368,6 +399,13 @@ def _body(answer: Mapping[str, Any]) -> Any:  # noqa: ANN401  (botocore's stream
     if "ContentLength" not in answer:
         raise KeyError("ContentLength")
     return answer["Body"]
+
+
+def _age(answer: Mapping[str, Any], since: datetime) -> float:
+    """Return the seconds since then by the clock of the server that answers; ours may be wrong."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return (now - since).total_seconds()
 
 
 def _code(error: exceptions.ClientError) -> str:

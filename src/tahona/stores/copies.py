@@ -66,6 +66,11 @@ class LocalCopies:
         copy.path.replace(place)
         return place
 
+    def drop(self, digest: str) -> None:
+        """Remove the copy of an object that is no more."""
+        with self._reported():
+            self._place(digest).unlink(missing_ok=True)
+
     def _place(self, digest: str) -> Path:
         return self._folder / object_place(digest)
 

@@ -12,14 +12,18 @@ for all of its bytes or does not exist. Processes may share the folder; none of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from tahona.digests import digest_file, is_digest
 from tahona.errors import IntegrityError, SetupError
-from tahona.stores.layout import FORMAT, object_place, result_place
+from tahona.owners import ABANDONED
+from tahona.ports import Held
+from tahona.room import is_full, no_room
+from tahona.stores.layout import FORMAT, OBJECTS, RESULTS, held_at, object_place, place_of, result_place
 from tahona.stores.unfinished import clear_abandoned, copy_into, new_file
 
 _REASONS: dict[type[OSError], str] = {FileExistsError: "a file stands where a folder should be"}
@@ -50,7 +54,7 @@ class FolderStore:
         """Keep the file's bytes and return their sha256. A damaged copy of the same bytes is replaced."""
         with self._reported("written to", file):
             digest = digest_file(file)
-            if self._is_intact(digest):
+            if self._is_intact(digest) and self._renew(digest):
                 return digest
             with new_file(self._new) as (temporary, copy):
                 digest = copy_into(file, copy)  # of the bytes that were copied, should the file have changed meanwhile
@@ -86,7 +90,7 @@ class FolderStore:
     def record(self, fingerprint: str, result: bytes) -> bytes:
         """Keep a step's result unless one is kept already, and return the one that is kept."""
         place = self._result(fingerprint)
-        with self._reported("written to"):
+        with self._reported("written to", len(result)):
             if not place.exists():
                 with new_file(self._new) as (temporary, file):
                     file.write(result)
@@ -102,6 +106,45 @@ class FolderStore:
         place = self._result(fingerprint)
         with self._reported("read"):
             return place.read_bytes() if place.is_file() else None
+
+    def holdings(self) -> Sequence[Held]:
+        """Return every object and result. What dead processes left half written is cleared when a store is opened."""
+        now, found = time.time(), []
+        with self._reported("read"):
+            for folder in (OBJECTS, RESULTS):
+                for path in (self.root / folder).rglob("*"):
+                    about = path.stat()
+                    if path.is_file() and (held := held_at(self._name(path), about.st_size, now - about.st_mtime)):
+                        found.append(held)
+        return found
+
+    def remove(self, held: Held) -> bool:
+        """Remove it and tell whether it was; what was put again since it was looked at stays."""
+        place = self.root / place_of(held)
+        with self._reported("cleared"):
+            try:
+                if time.time() - place.stat().st_mtime < held.age:
+                    return False
+                place.unlink()
+            except FileNotFoundError:  # another has removed it
+                return False
+        return True
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _renew(self, digest: str) -> bool:
+        """Make an old object as young as if it were written now: whoever clears away what is old leaves it.
+
+        Not so where another user wrote it, or where it was removed this moment.
+        """
+        place = self._object(digest)
+        try:
+            if time.time() - place.stat().st_mtime > ABANDONED / 2:
+                os.utime(place)
+        except (PermissionError, FileNotFoundError):
+            return False
+        return True
 
     def _object(self, digest: str) -> Path:
         return self.root / object_place(digest)
@@ -127,13 +170,18 @@ class FolderStore:
             )
 
     @contextmanager
-    def _reported(self, done: str, file: Path | None = None) -> Iterator[None]:
-        """Turn what the operating system refuses into a SetupError that names the place."""
+    def _reported(self, done: str, wanted: Path | int | None = None) -> Iterator[None]:
+        """Turn what the operating system refuses into a SetupError that names the place.
+
+        ``wanted`` is the file that was to be kept, or how many bytes.
+        """
         try:
             yield
         except OSError as error:
+            if is_full(error):
+                raise no_room(error, self.root, wanted=_wanted(wanted)) from error
             reason = _REASONS.get(type(error)) or error.strerror or type(error).__name__
-            kept = f" ({file.name} was to be kept)" if file is not None else ""
+            kept = f" ({_wanted(wanted)})" if wanted is not None else ""
             raise SetupError(
                 f"the artifact store cannot be {done}: {reason}{kept}",
                 where=str(error.filename or self.root),
@@ -152,6 +200,13 @@ class FolderStore:
             fix="bring the file back from a copy"
             + (f", or remove {' and '.join(doomed)} and run again: the step that made it runs anew" if makers else ""),
         )
+
+
+def _wanted(what: Path | int | None) -> str:
+    """Say what was to be kept, and how many bytes."""
+    if isinstance(what, Path):
+        return f"{what.name}, {what.stat().st_size:,} bytes, was to be kept" if what.is_file() else what.name
+    return "" if what is None else f"{what:,} bytes were to be kept"
 
 
 def _finish(file: BinaryIO) -> None:

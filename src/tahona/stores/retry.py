@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from tahona.errors import SetupError, TransientError
-from tahona.ports import Store
+from tahona.ports import Held, Store, Storeroom
 
 Answer = TypeVar("Answer")
 
@@ -80,6 +80,15 @@ class RetryingStore:
 
     def recall(self, fingerprint: str) -> bytes | None:
         return self._backoff.call(lambda: self._store.recall(fingerprint))
+
+    def holdings(self) -> Sequence[Held]:
+        return self._backoff.call(self._storeroom().holdings)
+
+    def remove(self, held: Held) -> bool:
+        return self._backoff.call(lambda: self._storeroom().remove(held))
+
+    def _storeroom(self) -> Storeroom:
+        return cast("Storeroom", self._store)  # those that are wrapped here are all storerooms
 
 
 def _tired(error: TransientError, tried: int, spent: float) -> str:

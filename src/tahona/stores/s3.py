@@ -6,14 +6,16 @@ whole or not at all, in one request or in parts. Nothing is ever listed or locke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tahona.digests import digest_file, is_digest
 from tahona.errors import IntegrityError, SetupError
-from tahona.ports import Publisher, Store
+from tahona.owners import ABANDONED
+from tahona.ports import Held, Publisher, Store
 from tahona.stores.bucket import Bucket, no_conditions
 from tahona.stores.copies import LocalCopies
-from tahona.stores.layout import FORMAT, MARKER, object_place, result_place
+from tahona.stores.layout import FORMAT, MARKER, OBJECTS, RESULTS, held_at, object_place, place_of, result_place
 from tahona.stores.retry import Backoff, RetryingStore
 
 KEY = "stores.artifacts"
@@ -97,10 +99,36 @@ class S3Store:
         """Return the result kept under this fingerprint, if any."""
         return self._bucket.read(result_place(fingerprint))
 
-    def _is_there(self, name: str, size: int, digest: str) -> bool:
-        """Tell whether there is an object of which all that the server knows speaks for these bytes."""
+    def holdings(self) -> Sequence[Held]:
+        """Return every object and result, and the uploads in parts that nobody has finished."""
+        listed = (each for folder in (OBJECTS, RESULTS) for each in self._bucket.listed(folder))
+        found = [held for name, kept in listed if (held := held_at(name, kept.size, kept.age))]
+        uploads = self._bucket.uploads(OBJECTS)
+        return found + [Held("unfinished", f"{each.name} {each.id}", 0, each.age) for each in uploads]
+
+    def remove(self, held: Held) -> bool:
+        """Remove it, and the copy on this machine; tell whether it was. What was put again since stays."""
+        if held.kind == "unfinished":
+            self._bucket.forget(*held.name.split(" ", 1))
+            return True
+        name = place_of(held)
         kept = self._bucket.look(name)
-        return kept is not None and kept.size == size and kept.sha256 in (None, digest)
+        if kept is None or kept.age < held.age:
+            return False
+        self._bucket.remove(name)
+        if held.kind == "object":
+            self._copies.drop(held.name)
+        return True
+
+    def _is_there(self, name: str, size: int, digest: str) -> bool:
+        """Tell whether there is an object of which all that the server knows speaks for these bytes.
+
+        An old one does not count: put again it is young, and whoever clears away what is old leaves it.
+        """
+        kept = self._bucket.look(name)
+        if kept is None or kept.size != size or kept.age > ABANDONED / 2:
+            return False
+        return kept.sha256 in (None, digest)
 
     def _mark(self) -> bytes | None:
         """Mark an empty place as a store, and see whether the server would let a second writer in."""

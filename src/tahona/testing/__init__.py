@@ -2,7 +2,7 @@
 
 A third party's adapter passes the suite of its port like this::
 
-    from tahona.testing import StoreContract
+    from tahona.testing import StoreContract, StoreroomContract
 
     class TestShelfStore(StoreContract):
         @pytest.fixture
@@ -12,6 +12,7 @@ A third party's adapter passes the suite of its port like this::
 ======================  ==================================================
 `SourceContract`        what every `tahona.ports.Source` does
 `StoreContract`         what every `tahona.ports.Store` does
+`StoreroomContract`     the same of one that is a `tahona.ports.Storeroom`, too
 `LedgerContract`        what every `tahona.ports.Ledger` does
 `ExecutorContract`      what every `tahona.ports.Executor` does
 `MemoryStore`           a store for tests of what uses a store
@@ -30,6 +31,14 @@ from tahona.testing.executor_suite import ExecutorContract  # noqa: E402
 from tahona.testing.fakes import MemoryLedger, MemoryStore  # noqa: E402
 from tahona.testing.ledger_suite import LedgerContract  # noqa: E402
 from tahona.testing.source_suite import SourceContract  # noqa: E402
-from tahona.testing.store_suite import StoreContract  # noqa: E402
+from tahona.testing.store_suite import StoreContract, StoreroomContract  # noqa: E402
 
-__all__ = ["ExecutorContract", "LedgerContract", "MemoryLedger", "MemoryStore", "SourceContract", "StoreContract"]
+__all__ = [
+    "ExecutorContract",
+    "LedgerContract",
+    "MemoryLedger",
+    "MemoryStore",
+    "SourceContract",
+    "StoreContract",
+    "StoreroomContract",
+]

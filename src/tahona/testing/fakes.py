@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from tahona.core.records import AliasEvent, RunRecord, Version
 from tahona.digests import digest_bytes, digest_file
 from tahona.errors import InputError, IntegrityError, RefusedError
+from tahona.ports import Held
 
 
 class MemoryStore:
@@ -18,11 +21,13 @@ class MemoryStore:
         self.folder = folder
         self._objects: dict[str, bytes] = {}
         self._results: dict[str, bytes] = {}
+        self._since: dict[tuple[str, str], float] = {}
 
     def put(self, file: Path) -> str:
         data = file.read_bytes()
         digest = digest_bytes(data)
         self._objects[digest] = data
+        self._since["object", digest] = time.monotonic()
         return digest
 
     def get(self, digest: str) -> Path:
@@ -37,10 +42,31 @@ class MemoryStore:
         return digest in self._objects
 
     def record(self, fingerprint: str, result: bytes) -> bytes:
+        self._since.setdefault(("result", fingerprint), time.monotonic())
         return self._results.setdefault(fingerprint, result)
 
     def recall(self, fingerprint: str) -> bytes | None:
         return self._results.get(fingerprint)
+
+    def holdings(self) -> Sequence[Held]:
+        now = time.monotonic()
+        kinds: Iterable[tuple[Literal["object", "result"], dict[str, bytes]]]
+        kinds = (("object", self._objects), ("result", self._results))
+        return [
+            Held(kind, name, len(data), now - self._since[kind, name])
+            for kind, kept in kinds
+            for name, data in kept.items()
+        ]
+
+    def remove(self, held: Held) -> bool:
+        kept = self._objects if held.kind == "object" else self._results
+        since = self._since.get((held.kind, held.name), time.monotonic())
+        if time.monotonic() - since < held.age:
+            return False
+        if held.kind == "object":
+            (self.folder / held.name).unlink(missing_ok=True)
+        self._since.pop((held.kind, held.name), None)
+        return kept.pop(held.name, None) is not None
 
 
 class MemoryLedger:

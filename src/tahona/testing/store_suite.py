@@ -1,15 +1,16 @@
-"""What every store does, as tests. Subclass `StoreContract` and give it a ``store``."""
+"""What every store does, as tests. Subclass `StoreContract` (or `StoreroomContract`) and give it a ``store``."""
 
 from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tahona.errors import IntegrityError
-from tahona.ports import Store
+from tahona.ports import Store, Storeroom
 
 FINGERPRINT = "f0" * 32
 
@@ -106,6 +107,62 @@ class StoreContract:
             digests = set(pool.map(lambda _: store.put(file), range(16)))
         assert len(digests) == 1
         assert store.get(digests.pop()).read_bytes() == b"grain" * 100_000
+
+
+class StoreroomContract(StoreContract):
+    """The behaviour behind `tahona.ports.Storeroom`, for a store that has it besides."""
+
+    @pytest.fixture
+    def room(self, store: Store) -> Storeroom:
+        """Return the same store by its other side."""
+        assert isinstance(store, Storeroom)
+        return store
+
+    def test_an_empty_room_holds_nothing(self, room: Storeroom) -> None:
+        """What the store keeps for itself (its format's mark) is not among its holdings."""
+        assert list(room.holdings()) == []
+
+    def test_all_that_is_kept_is_told(self, store: Store, room: Storeroom, tmp_path: Path) -> None:
+        """Each object and each result once, by its name, with its bytes and its age."""
+        digests = [store.put(_file(tmp_path, data)) for data in (b"grain", b"chaff" * 1000, b"grain")]
+        store.record(FINGERPRINT, b"first")
+        store.record(FINGERPRINT, b"second, and longer")
+        found = sorted((held.kind, held.name, held.size) for held in room.holdings())
+        assert found == sorted([("object", digests[0], 5), ("object", digests[1], 5000), ("result", FINGERPRINT, 5)])
+        assert all(-60 < held.age < 60 for held in room.holdings())
+
+    def test_what_is_removed_is_gone_and_can_be_kept_anew(self, store: Store, room: Storeroom, tmp_path: Path) -> None:
+        """Nothing else goes with it, and no copy of it is handed out any more."""
+        grain, chaff = (store.put(_file(tmp_path, data)) for data in (b"grain", b"chaff"))
+        store.record(FINGERPRINT, b"first")
+        store.get(grain)
+        for held in room.holdings():
+            if held.name != chaff:
+                room.remove(held)
+        assert [held.name for held in room.holdings()] == [chaff]
+        assert store.get(chaff).read_bytes() == b"chaff"
+        assert not store.has(grain)
+        assert store.recall(FINGERPRINT) is None
+        with pytest.raises(IntegrityError):
+            store.get(grain)
+        assert store.put(_file(tmp_path, b"grain")) == grain
+        assert store.record(FINGERPRINT, b"second") == b"second"
+        assert store.get(grain).read_bytes() == b"grain"
+
+    def test_removing_twice_is_removing_once(self, store: Store, room: Storeroom, tmp_path: Path) -> None:
+        """Two who clear away at once do not trip over one another."""
+        store.put(_file(tmp_path, b"grain"))
+        (held,) = room.holdings()
+        room.remove(held)
+        room.remove(held)
+        assert list(room.holdings()) == []
+
+    def test_what_was_put_again_stays(self, store: Store, room: Storeroom, tmp_path: Path) -> None:
+        """What looked old when it was looked at, and was written since, is not removed."""
+        digest = store.put(_file(tmp_path, b"grain"))
+        (held,) = room.holdings()
+        assert not room.remove(replace(held, age=held.age + 3600))
+        assert store.get(digest).read_bytes() == b"grain"
 
 
 def _file(folder: Path, data: bytes, name: str = "artefact.bin") -> Path:
