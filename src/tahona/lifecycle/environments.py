@@ -33,7 +33,8 @@ def environment(name: str, requirements: Path) -> Path:
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _do(name, sys.executable, "-m", "venv", str(folder))
-            _do(name, str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements))
+            pins = ("-r", str(requirements), "-c", str(requirements))  # an older pip lets an extra's pin slip without -c
+            _do(name, str(python), "-m", "pip", "install", "--quiet", "--require-hashes", *pins)
             (folder / _READY).touch()
     return python
 
