@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tahona.ledgers.mlflow import open_ledger
 from tahona.ledgers.mlflow_address import parse_address
 from tahona.ledgers.mlflow_server import REQUIREMENTS, mlflow_server
@@ -47,9 +49,17 @@ class MlflowServer:
 
 
 @contextmanager
+def unpooled() -> Iterator[None]:
+    """Let MLflow hold no connection to a database between two questions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+        yield
+
+
+@contextmanager
 def running_server(folder: Path, empty: Path) -> Iterator[MlflowServer]:
     """Start a server; on leaving, it is gone."""
     shutil.copyfile(empty, folder / "mlflow.db")
     address = parse_address(f"{IN_SQLITE}?artifacts=artifacts", folder)
-    with mlflow_server(address, python=mlflow_python(), log=folder / "server.log") as (url, _):
+    with unpooled(), mlflow_server(address, python=mlflow_python(), log=folder / "server.log") as (url, _):
         yield MlflowServer(url, folder, empty)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from killing import KILLED, nursery
-from mlflow_servers import IN_SQLITE, MlflowServer, empty_database, mlflow_python, running_server
+from mlflow_servers import IN_SQLITE, MlflowServer, empty_database, mlflow_python, running_server, unpooled
 from postgres_servers import PostgresServer, postgres_server
 from processes import race
 from projects import Command, quick_table, states, write_project
@@ -59,7 +59,8 @@ def postgres() -> Iterator[PostgresServer]:
 def template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a PostgreSQL database with MLflow's empty tables; a copy of it is made at once."""
     name = postgres.database()
-    open_ledger(f"mlflow+{postgres.url(name)}", tmp_path_factory.mktemp("mlflow_postgres"))
+    with unpooled():
+        open_ledger(f"mlflow+{postgres.url(name)}", tmp_path_factory.mktemp("mlflow_postgres"))
     return name
 
 
@@ -103,7 +104,8 @@ class TestMlflowLedgerInPostgres(LedgerContract):
         name = postgres.database()
         postgres.ask(f"DROP DATABASE {name}")
         postgres.ask(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return open_ledger(f"mlflow+{postgres.url(name)}", tmp_path)
+        with unpooled():
+            return open_ledger(f"mlflow+{postgres.url(name)}", tmp_path)
 
 
 def test_client_and_server_are_of_one_minor_version() -> None:

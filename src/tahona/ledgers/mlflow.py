@@ -38,7 +38,6 @@ CALM = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # its own seven take minutes to say that nobody listens
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # nothing is held that a fork would share
 }
 MODEL = "model"
 """Folder of the model among a run's artifacts."""
