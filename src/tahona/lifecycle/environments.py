@@ -33,7 +33,7 @@ def environment(name: str, requirements: Path) -> Path:
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _do(name, sys.executable, "-m", "venv", str(folder))
-            pins = ("-r", str(requirements), "-c", str(requirements))  # an older pip lets an extra's pin slip without -c
+            pins = ("-r", str(requirements), "-c", str(requirements))  # without -c an older pip loses pins of extras
             _do(name, str(python), "-m", "pip", "install", "--quiet", "--require-hashes", *pins)
             (folder / _READY).touch()
     return python
