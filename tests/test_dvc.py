@@ -309,7 +309,7 @@ def test_dvc_is_told_of_what_it_cannot_read(tmp_path: Path, tahona: Command, pyt
     project = write_project(tmp_path / "quick")
     assert tahona("export", "dvc", "-C", project).code == 0
     file = project / "dvc.yaml"
-    for old, new in (("    cmd: tahona step split", "    cmdd: tahona step split"), ("/laid/split\n", "/laid/clean\n")):
+    for old, new in (("    cmd: tahona step split", "    cmdd: tahona step split"), ("/laid/split:", "/laid/clean:")):
         broken = tmp_path / "broken.yaml"
         broken.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
         with pytest.raises(SetupError, match="dvc ended with code 255"):

@@ -49,7 +49,11 @@ def open_orchestrator(folder: Path, python: Path | None = None) -> DvcOrchestrat
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of the file. ``kept`` are outs that DVC does not empty before it runs the stage: people add to them."""
+    """A stage of the file.
+
+    ``kept`` are outs that DVC leaves in place before it runs the stage: what Tahona can take in again (one of several
+    families need not train anew in a clone), and folders that people add to.
+    """
 
     name: str
     command: str
@@ -155,8 +159,8 @@ def _stage(
         command=_command([*("tahona", "step"), *steps, *workflow.options]),
         deps=[*map(_quoted, files), *map(laid_folder, before)],
         sections=[each for each in sections if each in wanted or "." in each],
-        outs=[*map(laid_folder, steps), *(_undated(place, day) for place in people if Path(place).suffix)],
-        kept=[place for place in people if not Path(place).suffix],
+        outs=[_undated(place, day) for place in people if Path(place).suffix],
+        kept=[*map(laid_folder, steps), *(place for place in people if not Path(place).suffix)],
         metrics=metrics_place(workflow.project) if "evaluate" in stations else "",
         hidden_source="ingest" in stations and not any(task.files for task in tasks if "ingest" in task.steps),
     )
