@@ -23,9 +23,10 @@ from prefect.client.orchestration import get_client
 
 async def main():
     async with get_client() as client:
-        latest = await client.read_artifacts(limit=200)
+        every = sorted(await client.read_artifacts(limit=200), key=lambda each: each.created)
         print(json.dumps({
-            "artifacts": {each.key: each.model_dump(mode="json") for each in sorted(latest, key=lambda a: a.created)},
+            "artifacts": {each.key: each.model_dump(mode="json") for each in every},
+            "comparisons": [each.model_dump(mode="json") for each in every if each.key == "model-comparison-results"],
             "tasks": [each.model_dump(mode="json") for each in await client.read_task_runs()],
             "flows": [each.model_dump(mode="json") for each in await client.read_flow_runs()],
             "deployments": [each.model_dump(mode="json") for each in await client.read_deployments()],
@@ -46,7 +47,7 @@ def surroundings(home: Path, api: str = "") -> dict[str, str]:
 
 
 def ask(python: Path, home: Path, api: str = "") -> dict[str, Any]:
-    """Return what the API says: the newest artifact of each key, all runs of tasks and flows, and deployments."""
+    """Return what the API says: the newest artifact by key, every comparison, runs of tasks and flows, deployments."""
     done = subprocess.run(
         [python, "-c", _ASK],
         env=surroundings(home, api),

@@ -290,11 +290,28 @@ def test_a_server_takes_the_run_and_its_artifacts(
     assert table(told, "model-comparison-results")[0]["model"] == answer.document["leaderboard"][0]["model"]
 
 
+def test_the_file_alone_tells_of_a_failure(
+    fragile: Path, tmp_path: Path, python: Path, api: str, tahona: Command
+) -> None:
+    """Nobody but Prefect watches over it: its hook calls `tahona notify`, once, and the program ends with 1."""
+    (fragile / "how").write_text("fails")
+    assert tahona("export", "prefect", "-C", fragile).code == 0
+    done = _run([python, FLOWS], tmp_path / "home", api, fragile)
+    assert done.returncode == 1
+    assert "ended with code 2" in done.stderr
+    (message,) = (fragile / "told").read_text().splitlines()
+    assert json.loads(message)["code"] == 2
+    assert "cleaning.py:16: the function" in json.loads(message)["error"]
+
+
 def test_a_deployment_runs_by_schedule_and_on_demand(
     short: Path, tmp_path: Path, python: Path, api: str, tahona: Command
 ) -> None:
-    """`serve` makes both deployments, with the cron line in UTC; what is asked of them is run to its end."""
-    answer = tahona("export", "prefect", "-C", short, "--set", 'run.schedule="30 4 * * *"')
+    """`serve` makes both deployments; what is due by the cron line (UTC) runs, and what is asked for, to its end."""
+    first = tahona("run", "-C", short, "--json")  # in this process: Prefect will find all of it done
+    assert first.code == 0, first.stderr
+    edit(short, "[run]", '[run]\nschedule = "* * * * *"')
+    answer = tahona("export", "prefect", "-C", short)
     assert answer.code == 0, answer.stderr
     moved = shutil.copy(short / FLOWS, tmp_path / "elsewhere.py")  # its project is named by TAHONA_PROJECT
     home = tmp_path / "home"
@@ -307,21 +324,38 @@ def test_a_deployment_runs_by_schedule_and_on_demand(
             each["entrypoint"].rpartition(":")[2]: [s["schedule"] for s in each["schedules"]] for each in deployments
         }
         assert crons["train_model_flow"] == []
-        assert [(each["cron"], each["timezone"]) for each in crons["compare_models_flow"]] == [("30 4 * * *", "UTC")]
-        due = [
-            run for run in ask(python, home, api)["flows"] if run["state_type"] == "SCHEDULED" and run["auto_scheduled"]
-        ]
-        assert all("T04:30:00" in run["expected_start_time"] for run in due)
-        for words in (["compare_models_flow/quick"], ["train_model_flow/quick", "--param", "model=tree"]):
-            asked = [python, "-m", "prefect", "deployment", "run", *words, "--watch"]
-            done = subprocess.run(
-                asked, env=surroundings(home, api), capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "serve.log").read_text()
-    assert {row["model"] for row in table(ask(python, home, api), "model-comparison-results")} == {"dummy", "tree"}
+        assert [(each["cron"], each["timezone"]) for each in crons["compare_models_flow"]] == [("* * * * *", "UTC")]
+        due = _wait_for(lambda: _scheduled(python, home, api), lambda found: "COMPLETED" in found.values())
+        assert f"run {first.document['run']}" in due
+        asked = ["-m", "prefect", "deployment", "run", "train_model_flow/quick", "--param", "model=tree", "--watch"]
+        done = _run([python, *asked], home, api, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "serve.log").read_text()
     runs = tahona("runs", "-C", short, "--json").document["runs"]
-    assert [run["status"] for run in runs] == ["done", "done"]
-    assert runs[0]["params"]["train"]["models"] == ["tree"]
+    assert [(run["status"], run["params"]["train"]["models"]) for run in runs] == [
+        ("done", ["tree"]),
+        ("done", ["tree", "logistic_regression"]),
+    ]
+    compared = [table for table in ask(python, home, api)["comparisons"] if runs[0]["run"] in table["description"]]
+    assert [{row["model"] for row in json.loads(each["data"])} for each in compared] == [{"dummy", "tree"}]
+
+
+def _scheduled(python: Path, home: Path, api: str) -> dict[str, str]:
+    """Return message and state of the runs that the schedule began."""
+    flows = ask(python, home, api)["flows"]
+    return {run["state"]["message"]: run["state_type"] for run in flows if run["auto_scheduled"]}
+
+
+def _run(words: list[Any], home: Path, api: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        env=surroundings(home, api),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def _wait_for(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
