@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,22 @@ def dies(table):
     if len(tries.read_text()) <= int(os.environ["DEATHS"]):
         os._exit(1)
     return table
+'''
+
+LISTENER = '''"""Write down whom any Python process of this environment speaks to, or looks for, over a network."""
+import os
+import sys
+
+
+def listen(event, facts):
+    if event in ("socket.connect", "socket.getaddrinfo") and not isinstance(facts[-1], (str, bytes)):
+        with open(os.environ["HEARD"], "a") as heard:
+            heard.write(f"{event} {facts[1]}\\n")
+
+
+with open(os.environ["HEARD"], "a") as heard:
+    heard.write("a process\\n")
+sys.addaudithook(listen)
 '''
 
 
@@ -130,7 +147,7 @@ def card(
 def test_the_card_holds_the_report(walked: tuple[Path, dict[str, Any]], card: Path) -> None:
     packed = re.search(r'"([A-Za-z0-9+/=]{20000,})"', card.read_text("utf-8"))
     assert packed is not None
-    framed = json.loads(base64.b64decode(packed[1]))["components"][0]["contents"][0]["source"]
+    framed = json.loads(base64.b64decode(packed[1]))["components"][0]["contents"][0]["contents"][0]["source"]
     page = html.unescape(framed.partition('srcdoc="')[2].partition('"')[0])
     report = (walked[0] / "reports" / "report.html").read_text("utf-8")
     assert page.replace('<base href="about:srcdoc">', "") == report
@@ -174,7 +191,8 @@ def tries(project: Path) -> int:
 @slow
 def test_a_task_that_dies_is_tried_again_after_the_delay(tmp_path: Path, tahona: Command, python: Path) -> None:
     project, variables = fragile_project(tmp_path / "project", "retries = 2\n")
-    answer = tahona("run", "-C", project, "--json", "--on", "metaflow", env=variables)
+    file = (project / "tahona.toml").rename(project / "other.toml")
+    answer = tahona("run", "-C", file, "--json", "--on", "metaflow", env=variables)
     assert answer.code == 0, answer.stderr
     assert tries(project) == 3
     assert answer.stderr.count("Task is starting (retry)") == 2
@@ -194,13 +212,16 @@ def test_what_the_user_must_mend_is_not_tried_again(tmp_path: Path, tahona: Comm
 
 @slow
 def test_a_person_exports_the_flow_is_told_of_a_failure_and_resumes(
-    tmp_path: Path, tahona: Command, metaflow: Callable[..., Answer]
+    tmp_path: Path, tahona: Command, metaflow: Callable[..., Answer], python: Path
 ) -> None:
     told = tmp_path / "told.jsonl"
     write = f"import sys; open({str(told)!r}, 'a').write(sys.stdin.read())"
     hook = f"retries = 1\n[run.on_failure]\ncommand = {json.dumps([sys.executable, '-c', write])}\n"
     project, variables = fragile_project(tmp_path / "project", hook)
-    assert tahona("export", "metaflow", "-C", project).code == 0
+    assert tahona("export", "metaflow", "-C", project, "--python", os.path.relpath(python)).code == 0
+    heard = tmp_path / "heard"
+    (tmp_path / "sitecustomize.py").write_text(LISTENER, "utf-8")
+    variables |= {"HEARD": str(heard), "PYTHONPATH": str(tmp_path)}
 
     failed = metaflow(tmp_path, "run", env=variables, file=str(project / FLOW))
     assert failed.code == 1
@@ -211,12 +232,13 @@ def test_a_person_exports_the_flow_is_told_of_a_failure_and_resumes(
 
     resumed = metaflow(project, "resume", env=variables)
     assert resumed.code == 0, resumed.stdout + resumed.stderr
-    assert re.search(r"QuickFlow/\d+ cloned!", resumed.stdout), resumed.stdout
-    assert "/start/" not in resumed.stdout
+    assert re.search(r"/start/\d+\] Cloning previously run task", resumed.stdout), resumed.stdout
+    assert not re.search(r"/start/\d+ \(pid", resumed.stdout)
     assert tries(project) == 3
     assert set(states(tahona("run", "-C", project, "--json", env=variables)).values()) == {"cached"}
     assert re.search(r"end/\d+.*logistic_regression", resumed.stdout)
     assert len(told.read_text("utf-8").splitlines()) == 1
+    assert set(heard.read_text("utf-8").splitlines()) == {"a process"}
 
 
 @slow
@@ -246,7 +268,8 @@ def test_a_killed_run_continues_here_and_elsewhere_with_the_same_bits(
 
     resumed = metaflow(project, "resume")
     assert resumed.code == 0, resumed.stdout + resumed.stderr
-    assert f"/{BEGINNING}/" not in resumed.stdout
+    assert re.search(rf"/{BEGINNING}/\d+\] Cloning previously run task", resumed.stdout), resumed.stdout
+    assert not re.search(rf"/{BEGINNING}/\d+ \(pid", resumed.stdout)
     after = kept_files(project)
     assert {name: after[name] for name in kept} == kept
     local = tahona("run", "-C", other, "--json")
@@ -255,6 +278,32 @@ def test_a_killed_run_continues_here_and_elsewhere_with_the_same_bits(
     elsewhere = tahona("run", "-C", tmp_path / "elsewhere", "--json")
     assert {step for step, state in states(elsewhere).items() if state == "cached"} >= begun
     assert facts(tmp_path / "elsewhere", elsewhere) == facts(other, local)
+
+
+def speaking_of(project: Path) -> set[str]:
+    """Return the processes whose command names the project."""
+    found = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, encoding="utf-8", check=True)
+    return {line.split()[0] for line in found.stdout.splitlines() if str(project) in line}
+
+
+@slow
+def test_ctrl_c_ends_metaflow_with_its_tasks(tmp_path: Path, python: Path) -> None:
+    project = short_project(tmp_path / "project")
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("tahona"), "run", "-C", project, "--on", "metaflow"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stderr is not None
+    assert any("/train/" in line for line in process.stderr)
+    assert len(speaking_of(project)) >= 3
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished steps are kept" in said
+    assert speaking_of(project) == set()
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +353,12 @@ def test_patience_and_schedule_are_metaflows_own() -> None:
     assert flow.count("@retry(times=2, minutes_between_retries=0)\n    @timeout(seconds=65)") == 8
     assert "@timeout(seconds=91)\n    @step\n    def train(self):" in flow
     assert '@schedule(cron="0 3 * * *")\n@exit_hook(on_error=[tell])\nclass QuickOneFlow(FlowSpec):' in flow
+
+
+def test_a_project_file_of_another_name_is_named() -> None:
+    workflow = replace(make_workflow("quick", make_plan("quick-0", ("dummy",))), file="other.toml")
+    flow = open_orchestrator(Path()).text(workflow)
+    assert 'PROJECT = os.environ.get("TAHONA_PROJECT") or str(HERE / "other.toml")\n' in flow
 
 
 def test_more_retries_than_metaflow_has_are_refused() -> None:
