@@ -216,6 +216,17 @@ def test_a_webhook_that_is_down_does_not_hide_the_failure(project: Path, tahona:
     assert "nothing" in answer.stderr
 
 
+def test_an_orchestrator_can_tell_of_a_run_that_cannot_even_be_planned(project: Path, tahona: Command) -> None:
+    script = "import sys; open('heard.json', 'a').write(sys.stdin.read())"
+    add(project, f"command = {json.dumps([sys.executable, '-c', script])}")
+    (project / "table.csv").unlink()
+    answer = tahona("notify", "-C", project, "--run", "quick-0123456789", "--json")
+    assert answer.document == {"run": "quick-0123456789", "told": ["command"]}
+    message = json.loads((project / "heard.json").read_text("utf-8"))
+    assert message["code"] == 2
+    assert "table.csv" in message["error"]
+
+
 def test_a_run_that_goes_well_tells_nobody(
     project: Path, here: Command, hook: tuple[str, list[dict[str, object]]]
 ) -> None:

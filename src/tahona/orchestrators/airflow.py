@@ -59,7 +59,7 @@ class AirflowOrchestrator(OutsideOrchestrator):
     def start(self, file: Path) -> None:
         """Run the DAG to its end by `dag.test()`; one at a time, for its database is one file."""
         with locked(self.home / "lock"):
-            self.call(self.python().with_name("airflow"), "db", "migrate")
+            self.call(self.python(), "-m", "airflow", "db", "migrate")
             self.call(self.python(), "-c", _TEST, file.resolve(), shown=True)
 
     def surroundings(self, more: Mapping[str, str]) -> dict[str, str]:
