@@ -34,6 +34,14 @@ SHORT = """
 fuse = [["ingest", "clean", "split", "audit"], ["select", "evaluate", "register", "report"]]
 retry_delay = "1 s"
 """
+HURRIED = """
+[run]
+fuse = [["split", "audit", "train", "select", "evaluate", "register", "report"]]
+[run.steps.clean]
+timeout = "30 s"
+retries = 1
+retry_delay = "1 s"
+"""
 BEGINNING = "ingest_clean_split_audit"
 ENDING = "select_evaluate_register_report"
 FRAGILE = '''"""Cleaning that ends its process at the first attempts."""
@@ -197,6 +205,24 @@ def test_a_task_that_dies_is_tried_again_after_the_delay(tmp_path: Path, tahona:
     assert tries(project) == 3
     assert answer.stderr.count("Task is starting (retry)") == 2
     assert set(states(answer).values()) == {"done"}
+
+
+@slow
+def test_an_attempt_that_takes_too_long_is_ended_with_its_process(
+    tmp_path: Path, tahona: Command, python: Path
+) -> None:
+    slow_once = FRAGILE.replace(
+        "os._exit(1)", 'import time; Path(os.environ["WHO"]).write_text(str(os.getpid())); time.sleep(600)'
+    )
+    project = write_project(tmp_path / "project", QUICK + HURRIED, fragile=slow_once)
+    edit(project, 'source = "table.csv"', 'source = "table.csv"\nclean = ["fragile:dies"]')
+    who = tmp_path / "who"
+    variables = {"TRIES": str(project / "tries.txt"), "DEATHS": "1", "WHO": str(who)}
+    answer = tahona("run", "-C", project, "--json", "--on", "metaflow", env=variables)
+    assert answer.code == 0, answer.stderr
+    assert tries(project) == 2
+    assert "Step clean timed out" in answer.stderr
+    assert not Path(f"/proc/{who.read_text()}").exists()
 
 
 @slow
