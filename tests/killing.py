@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SERVER = """
-import json, os, signal, sys
+import json, os, resource, signal, sys
 import alembic, matplotlib.backends.backend_svg, matplotlib.figure, optuna, pandas, pyarrow.parquet, skops.io
 import sklearn.calibration, sklearn.linear_model, sklearn.metrics, sklearn.model_selection, sklearn.tree
 import tahona.bundle.predict, tahona.learn.search, tahona.learn.evaluation, tahona.lifecycle.running, tahona.report.page
@@ -50,8 +50,11 @@ def watch(death):
 
 def live(order):
     silence = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(silence, stream)
+    said = os.open(order["say"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if "say" in order else silence
+    for stream, place in ((0, silence), (1, silence), (2, said)):
+        os.dup2(place, stream)
+    if "largest" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     seen = watch(order["death"])
     code = run(order["words"])
     if "count" in order:
@@ -90,6 +93,8 @@ class Nursery:
         count: Path | None = None,
         after_seconds: float | None = None,
         by: signal.Signals = signal.SIGKILL,
+        say: Path | None = None,
+        largest: int | None = None,
         **death: object,
     ) -> int:
         """Run a command and return its exit code, `KILLED` for one that died.
@@ -97,10 +102,15 @@ class Nursery:
         ``number=n``: die just before the n-th writing operation, of those with this ``event`` (as `sys.addaudithook`
         names it) and with ``path`` in their path; ``after=True``: just after it. ``after_seconds``: killed from
         outside, or by the signal ``by``. ``count``: a file for the number of writing operations of one that lives.
+        ``say``: a file for what it says on standard error. ``largest``: how many bytes it may write into one file.
         """
         order: dict[str, object] = {"words": list(map(str, words)), "death": death}
         if count is not None:
             order["count"] = str(count)
+        if say is not None:
+            order["say"] = str(say)
+        if largest is not None:
+            order["largest"] = largest
         self._give([order])
         (child,) = self._said()
         if after_seconds is not None:

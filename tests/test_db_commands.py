@@ -50,9 +50,9 @@ def test_setup_makes_the_ledger_of_each_environment(
     folder = place(postgres.url("setup_test"), postgres.url("set-up_Prod"))
     for env in ("local", "test", "prod"):
         first = kept_apart(here("db", "setup", "-C", folder, "--env", env, "--json"), postgres.password)
-        assert (first["created"], first["before"], first["after"]) == (True, "", "0002")
+        assert (first["created"], first["before"], first["after"]) == (True, "", "0003")
         again = here("db", "setup", "-C", folder, "--env", env, "--json").document
-        assert (again["created"], again["before"], again["after"]) == (False, "0002", "0002")
+        assert (again["created"], again["before"], again["after"]) == (False, "0003", "0003")
     assert (folder / ".tahona" / "local.db").is_file()
     for name in ("setup_test", "set-up_Prod"):
         found = postgres.ask(
@@ -66,8 +66,8 @@ def test_setup_says_what_it_did(here: Command, place: Callable[..., Path], postg
     folder = place(postgres.url("setup_said"))
     first, again = (here("db", "setup", "-C", folder, "--env", "test") for _ in range(2))
     shown = f"postgresql://keeper:***@127.0.0.1:{postgres.port}/setup_said"
-    assert first.stdout == f"{shown}: made the database; made its tables (revision 0002)\n"
-    assert again.stdout == f"{shown}: its tables are up to date (revision 0002)\n"
+    assert first.stdout == f"{shown}: made the database; made its tables (revision 0003)\n"
+    assert again.stdout == f"{shown}: its tables are up to date (revision 0003)\n"
 
 
 def test_who_may_not_make_databases_is_told(
@@ -103,12 +103,12 @@ def test_check_says_what_works(here: Command, place: Callable[..., Path], postgr
     assert all(check["ok"] for check in checks.values())
     assert checks["reached"]["says"].startswith("PostgreSQL ")
     assert checks["reached"]["says"].endswith(f"as keeper, database {name}")
-    assert checks["tables"]["says"] == "revision 0002"
+    assert checks["tables"]["says"] == "revision 0003"
     for table in ("runs", "params", "metrics", "steps", "versions", "aliases", "events"):
         assert postgres.ask(f"SELECT count(*) FROM {table}", database=name) == [(0,)]
     shown = here("db", "check", "-C", folder, "--env", "test").stdout
     assert f"postgresql://keeper:***@127.0.0.1:{postgres.port}/{name}" in shown
-    assert "revision 0002" in shown
+    assert "revision 0003" in shown
 
 
 def failed(answer: Answer) -> str:
@@ -173,7 +173,7 @@ def test_upgrade_brings_an_old_ledger_up_to_date(here: Command, place: Callable[
     assert failed(checked) == "tables"
     assert checked.document["error"]["fix"] == "tahona db upgrade"
     change = here("db", "upgrade", "-C", folder, "--env", "local", "--json").document
-    assert (change["before"], change["after"]) == ("0001", "0002")
+    assert (change["before"], change["after"]) == ("0001", "0003")
     assert here("db", "check", "-C", folder, "--env", "local").code == 0
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT id, model, round(f1_score, 4), round(auc, 4) FROM metricas").fetchall()
@@ -199,13 +199,15 @@ def test_upgrade_of_a_servers_tables_lets_the_ledger_be_used_again(
         "DROP VIEW metricas",
         "DROP TRIGGER events_append_only ON events",
         "DROP FUNCTION tahona_events_append_only",
+        "ALTER TABLE versions DROP COLUMN seal",
+        "ALTER TABLE events DROP COLUMN seal",
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         postgres.ask(statement, database=name)
     refused = here("runs", "-C", folder, "--env", "test")
     assert refused.code == 4
     assert "tahona db upgrade" in refused.stderr
-    assert "0001 to 0002" in here("db", "upgrade", "-C", folder, "--env", "test").stdout
+    assert "0001 to 0003" in here("db", "upgrade", "-C", folder, "--env", "test").stdout
     assert here("runs", "-C", folder, "--env", "test").code == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 from processes import race, started
 
 from tahona.core.records import Interval
-from tahona.errors import InputError, SetupError, TahonaError
+from tahona.errors import InputError, IntegrityError, SetupError, TahonaError
 from tahona.ledgers.engine import REVISIONS
 from tahona.ledgers.sql import SqlLedger, open_ledger
 from tahona.testing import LedgerContract, MemoryLedger
@@ -248,6 +248,8 @@ def test_a_ledger_of_the_first_revision_is_upgraded_where_it_lies(file: Path) ->
     }
     ledger = opened(file)
     assert asked(file, "SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]
+    sealed = {table: ("",) if table in ("versions", "events") else () for table in before}  # as nobody sealed them
+    before = {table: [(*row, *sealed[table]) for row in rows] for table, rows in before.items()}
     assert before == {table: asked(file, f"SELECT * FROM {table}") for table in before}
     (run,) = ledger.runs("breast_cancer")
     assert run.candidates == {"logistic_regression": run.test}
@@ -272,11 +274,11 @@ def test_a_migration_cut_short_leaves_nothing(file: Path) -> None:
     opened(file).save_run(a_run())
 
 
-def said_of(file: Path, patience: float = 0.1) -> TahonaError:
-    with pytest.raises(SetupError) as caught:
+def said_of(file: Path, patience: float = 0.1, kind: type[TahonaError] = SetupError) -> TahonaError:
+    with pytest.raises(kind) as caught:
         opened(file, patience).save_run(a_run())
     assert str(file) in caught.value.where
-    assert caught.value.exit_code == 4
+    assert caught.value.exit_code == kind.exit_code
     assert caught.value.fix
     return caught.value
 
@@ -301,7 +303,7 @@ def test_a_damaged_database_is_named(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[4096:] = bytes(len(data) - 4096)
     file.write_bytes(data)
-    error = said_of(file)
+    error = said_of(file, kind=IntegrityError)
     assert "malformed" in error.what
     assert "copy" in error.fix
 

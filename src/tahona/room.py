@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from tahona.errors import SetupError
 from tahona.owners import tag
@@ -27,7 +27,7 @@ def no_room(error: OSError, place: Path, *, wanted: str = "") -> SetupError:
     where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else place
     reason = os.strerror(error.errno or errno.ENOSPC)
     return SetupError(
-        f"there is no room: {reason} ({_bounds(error, where)}{f'; {wanted}' if wanted else ''})",
+        f"there is no room: {reason} ({bounds(where)}{f'; {wanted}' if wanted else ''})",
         where=str(where),
         fix="make room there (tahona gc removes what nothing needs) and run again: finished steps are kept",
     )
@@ -45,30 +45,27 @@ def room_in(place: Path, *, wanted: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder(kind: str) -> Iterator[Path]:
+def temporary_folder(kind: Literal["model", "bundle"]) -> Iterator[Path]:
     """Give an empty folder for temporary files, gone afterwards; its name says whose it is.
 
     Raise SetupError when there is no room for what is written there.
     """
     with (
         room_in(Path(tempfile.gettempdir()), wanted="TMPDIR may name another folder for temporary files"),
-        tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{kind}-{tag()}-") as folder,
+        tempfile.TemporaryDirectory(prefix=f"tahona-{kind}-{tag()}-") as folder,
     ):
         yield Path(folder)
 
 
-TEMPORARY = "tahona-"
-"""How the names of our temporary files begin."""
+TEMPORARY = ("model", "bundle", "mlflow")
+"""The kinds of folders that we make in the temporary folder: `tahona-<kind>-…`."""
 
 
-def _bounds(error: OSError, place: Path) -> str:
-    if error.errno == errno.EFBIG:
-        return f"no file may be larger than {_limit():,} bytes"
-    there = next((folder for folder in (place, *place.parents) if folder.exists()), Path())
-    return f"{shutil.disk_usage(there).free:,} bytes are free"
-
-
-def _limit() -> int:
+def bounds(place: Path) -> str:
+    """Say how many bytes may still be written at a place, and into one file."""
     import resource
 
-    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    there = next((folder for folder in (place, *place.parents) if folder.exists()), Path())
+    free, largest = shutil.disk_usage(there).free, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    least = "" if largest == resource.RLIM_INFINITY else f", and no file may be larger than {largest:,} bytes"
+    return f"{free:,} bytes are free{least}"

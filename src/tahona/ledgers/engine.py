@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from tahona.errors import SetupError
+from tahona.errors import IntegrityError, SetupError
 from tahona.ledgers import postgres, sqlite
 from tahona.ledgers.address import file_of, parse, shown
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.exc import DBAPIError
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The migrations this Tahona has, the newest last. A test compares them with the files."""
 ATTEMPTS = 50
 """How often a write is tried when another process took its key first; each try sees what the others wrote."""
@@ -44,6 +44,7 @@ class Kind(Protocol):
     def tune(self, engine: Engine, patience: float) -> None: ...
     def gone(self, error: DBAPIError) -> bool: ...
     def explain(self, error: DBAPIError, url: URL) -> tuple[str, str]: ...
+    def damaged(self, error: DBAPIError, url: URL) -> bool: ...
     def greeting(self, connection: Connection) -> str: ...
     def create(self, url: URL, patience: float) -> bool: ...
 
@@ -131,7 +132,15 @@ class SqlDatabase:
             yield
         except DBAPIError as error:
             reason, fix = self._kind.explain(error, self.url)
+            if self._kind.damaged(error, self.url):
+                raise IntegrityError(f"the ledger is damaged: {reason}", where=self.place, fix=fix) from None
             raise SetupError(f"the ledger cannot be used: {reason}", where=self.place, fix=fix) from None
+        except ValueError:  # no deed raises one over what was written
+            raise IntegrityError(
+                "the ledger is damaged: what it holds cannot be read",
+                where=self.place,
+                fix="bring the database back from a copy, or name another one in stores.ledger",
+            ) from None
 
     def _again(self, deed: Callable[[Connection], Given], options: Mapping[str, Any]) -> Given:
         """Do it, and again while a key was taken by another process or the server is being restarted.

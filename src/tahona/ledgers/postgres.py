@@ -90,6 +90,11 @@ def explain(error: DBAPIError, url: URL) -> tuple[str, str]:
     return _masked(reason, url), _ADVICE.get(state, "tahona db check says what works and what does not")
 
 
+def damaged(error: DBAPIError, url: URL) -> bool:  # noqa: ARG001
+    """Tell whether the server found its files damaged: data_corrupted or index_corrupted."""
+    return getattr(error.orig, "sqlstate", None) in {"XX001", "XX002"}
+
+
 def greeting(connection: Connection) -> str:
     """Return the server's version, the user and the database."""
     from sqlalchemy import text

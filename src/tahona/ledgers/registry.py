@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tahona.core.records import AliasEvent, Version
-from tahona.errors import InputError, RefusedError
+from tahona.digests import digest_json
+from tahona.errors import InputError, IntegrityError, RefusedError
 from tahona.ledgers.runs import storable, to_json
 from tahona.ledgers.tables import ALIASES, EVENTS, VERSIONS
 
@@ -23,29 +24,35 @@ def insert_version(connection: Connection, version: Version) -> Version:
         return _version(known, _aliases(connection, version.name)[known.number])
     last = connection.execute(select(func.max(VERSIONS.c.number)).where(VERSIONS.c.name == version.name)).scalar()
     number = (last or 0) + 1
-    connection.execute(
-        insert(VERSIONS).values(
-            name=version.name,
-            number=number,
-            run=version.run,
-            bundle_digest=version.bundle_digest,
-            data_digest=version.data_digest,
-            predictions_digest=version.predictions_digest,
-            model=version.model,
-            metrics_json=to_json(dict(version.metrics)),
-            created=version.created,
-            gate_passed=version.gate_passed,
-            gate_reasons_json=to_json(list(version.gate_reasons)),
-        )
-    )
+    row = {
+        "name": version.name,
+        "number": number,
+        "run": version.run,
+        "bundle_digest": version.bundle_digest,
+        "data_digest": version.data_digest,
+        "predictions_digest": version.predictions_digest,
+        "model": version.model,
+        "metrics_json": to_json(dict(version.metrics)),
+        "created": version.created,
+        "gate_passed": version.gate_passed,
+        "gate_reasons_json": to_json(list(version.gate_reasons)),
+    }
+    connection.execute(insert(VERSIONS).values(**row, seal=digest_json(row)))
     return replace(version, number=number, aliases=())
 
 
 def read_versions(connection: Connection, name: str) -> tuple[Version, ...]:
-    """Return a model's versions, the newest first."""
+    """Return a model's versions, the newest first. Raise IntegrityError unless all is there as it was written."""
     aliases = _aliases(connection, name)
     query = select(VERSIONS).where(VERSIONS.c.name == name).order_by(VERSIONS.c.number.desc())
-    return tuple(_version(row, aliases[row.number]) for row in connection.execute(query))
+    versions = tuple(_version(row, aliases[row.number]) for row in connection.execute(query))
+    present = {event.alias: event.version for event in read_history(connection, name)}
+    pointing = {alias: version.number for version in versions for alias in version.aliases}
+    if pointing != {alias: number for alias, number in present.items() if number}:
+        raise _damage(name, "the aliases are not where the history left them")
+    if [version.number for version in versions] != list(range(len(versions), 0, -1)):
+        raise _damage(name, "a version is missing")
+    return versions
 
 
 def write_move(connection: Connection, event: AliasEvent) -> None:
@@ -68,36 +75,29 @@ def write_move(connection: Connection, event: AliasEvent) -> None:
         connection.execute(insert(ALIASES).values(name=event.name, alias=event.alias, version=event.version))
     else:
         connection.execute(update(ALIASES).where(there).values(version=event.version))
-    connection.execute(
-        insert(EVENTS).values(
-            name=event.name,
-            alias=event.alias,
-            version=event.version,
-            previous=event.previous,
-            action=event.action,
-            who=storable(event.who),
-            why=storable(event.why),
-            happened=event.when,
-        )
-    )
+    row = {
+        "name": event.name,
+        "alias": event.alias,
+        "version": event.version,
+        "previous": event.previous,
+        "action": event.action,
+        "who": storable(event.who),
+        "why": storable(event.why),
+        "happened": event.when,
+    }
+    connection.execute(insert(EVENTS).values(**row, seal=digest_json(row)))
 
 
 def read_history(connection: Connection, name: str) -> tuple[AliasEvent, ...]:
-    """Return a model's events in the order in which they were written."""
+    """Return a model's events in the order in which they were written. Raise IntegrityError if one is missing."""
     query = select(EVENTS).where(EVENTS.c.name == name).order_by(EVENTS.c.id)
-    return tuple(
-        AliasEvent(
-            name=row.name,
-            alias=row.alias,
-            version=row.version,
-            previous=row.previous,
-            action=row.action,
-            who=row.who,
-            why=row.why,
-            when=row.happened,
-        )
-        for row in connection.execute(query)
-    )
+    events = tuple(_event(row) for row in connection.execute(query))
+    present: dict[str, int] = {}
+    for event in events:
+        if event.previous != present.get(event.alias, 0):
+            raise _damage(name, "an event is missing from the history")
+        present[event.alias] = event.version
+    return events
 
 
 def _check_version(connection: Connection, event: AliasEvent) -> None:
@@ -106,6 +106,27 @@ def _check_version(connection: Connection, event: AliasEvent) -> None:
         raise InputError(
             f"model '{event.name}' has no version {event.version}", where=event.name, fix="tahona models lists them"
         )
+
+
+def _check(row: Row[Any], name: str) -> None:
+    """Raise IntegrityError for a row that is not the one that was written; nothing in it was parsed by then."""
+    held = row._asdict()
+    seal = held.pop("seal")
+    held.pop("id", None)
+    try:
+        whole = not seal or seal == digest_json(held)
+    except TypeError:  # a text became bytes
+        whole = False
+    if not whole:
+        raise _damage(name, "what a row holds is not what was written")
+
+
+def _damage(name: str, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the ledger is damaged: {what}",
+        where=name,
+        fix="bring the database back from a copy, or name another one in stores.ledger",
+    )
 
 
 def _spoken(version: int | None) -> str:
@@ -120,7 +141,22 @@ def _aliases(connection: Connection, name: str) -> defaultdict[int, tuple[str, .
     return found
 
 
+def _event(row: Row[Any]) -> AliasEvent:
+    _check(row, row.name)
+    return AliasEvent(
+        name=row.name,
+        alias=row.alias,
+        version=row.version,
+        previous=row.previous,
+        action=row.action,
+        who=row.who,
+        why=row.why,
+        when=row.happened,
+    )
+
+
 def _version(row: Row[Any], aliases: tuple[str, ...]) -> Version:
+    _check(row, row.name)
     return Version(
         name=row.name,
         run=row.run,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tahona.room import bounds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 DRIVER = "sqlite3, a part of Python"
 READING: Mapping[str, Any] = {}
+_OURS = b"alembic_version"
+"""Stands in every ledger's file, in the statement that made the table."""
 UPGRADED_WHEN_OPENED = True
 """The file is this project's own: nobody with an older Tahona is locked out."""
 
@@ -47,16 +52,28 @@ def gone(error: DBAPIError) -> bool:  # noqa: ARG001
     return False
 
 
-def explain(error: DBAPIError, url: URL) -> tuple[str, str]:  # noqa: ARG001
+def explain(error: DBAPIError, url: URL) -> tuple[str, str]:
     """Return what SQLite says, and what to do about it."""
     reason = str(error.orig).partition("\n")[0]
+    file = Path(url.database or "")
+    if "full" in reason or "disk I/O" in reason:
+        return f"{reason} ({bounds(file)})", "make room there and run again: finished steps are kept"
     if "locked" in reason or "busy" in reason:
         return reason, "another process is writing; try again when it has finished"
-    if "not a database" in reason or "malformed" in reason:
+    if "not a database" in reason or damaged(error, url):
         return reason, "bring the file back from a copy, or name another database in stores.ledger"
-    if "readonly" in reason or "unable to open" in reason or "full" in reason:
+    if "readonly" in reason or "unable to open" in reason:
         return reason, "make room or give write access there, or name another database in stores.ledger"
     return reason, "see that the database is there and may be written to, or name another one in stores.ledger"
+
+
+def damaged(error: DBAPIError, url: URL) -> bool:
+    """Tell whether the file was a ledger and its bytes are no longer the ones that were written."""
+    reason = str(error.orig)
+    if any(words in reason for words in ("malformed", "Could not decode to UTF-8", "no such column", "no such table")):
+        return True
+    file = Path(url.database or "")
+    return "not a database" in reason and file.is_file() and _OURS in file.read_bytes()
 
 
 def greeting(connection: Connection) -> str:

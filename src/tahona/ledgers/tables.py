@@ -100,6 +100,7 @@ VERSIONS = Table(
     Column("created", String(40), nullable=False),
     Column("gate_passed", Boolean, nullable=False),
     Column("gate_reasons_json", Text, nullable=False),
+    Column("seal", String(64), nullable=False, server_default=""),  # the digest of all other columns
     UniqueConstraint("name", "run"),
 )
 
@@ -125,4 +126,5 @@ EVENTS = Table(
     Column("who", String(200), nullable=False),
     Column("why", Text, nullable=False),
     Column("happened", String(40), nullable=False),
+    Column("seal", String(64), nullable=False, server_default=""),  # the digest of all other columns but the id
 )

@@ -123,7 +123,6 @@ def _from_disk(opened: OpenProject, *, undisturbed: bool, dry_run: bool) -> Iter
     records = {record.id: record for record in opened.ledger.runs(opened.project.name)}
     open_runs = [run for run, record in records.items() if record.status not in _ENDED]
     unfinished = {fingerprint for run in open_runs for fingerprint in fingerprints_of(home, run)}
-    temporary = Path(tempfile.gettempdir())
     places: tuple[tuple[str, Sequence[Path], Callable[[Path], bool]], ...] = (
         ("scratch of dead processes", list((home / "scratch").glob("*")), is_left),
         (
@@ -131,7 +130,11 @@ def _from_disk(opened: OpenProject, *, undisturbed: bool, dry_run: bool) -> Iter
             [path for path in (home / "notes").glob("*") if path.name.partition(".")[0] not in unfinished],
             is_left,
         ),
-        ("temporary folders of dead processes", list(temporary.glob(f"{TEMPORARY}*")), _is_ours_and_left),
+        (
+            "temporary folders of dead processes",
+            _temporary(),
+            _is_ours_and_left,
+        ),
         ("half-made downloads", _downloads(home / "cache"), lambda path: undisturbed or _is_old(path)),
         ("marks of ended runs", _marks(home, records), lambda path: path.exists()),
     )
@@ -145,6 +148,11 @@ def _from_disk(opened: OpenProject, *, undisturbed: bool, dry_run: bool) -> Iter
     for folder in () if dry_run else (home / "running").glob("*/"):
         with suppress(OSError):  # it is not empty
             folder.rmdir()
+
+
+def _temporary() -> list[Path]:
+    place = Path(tempfile.gettempdir())
+    return [path for kind in TEMPORARY for path in place.glob(f"tahona-{kind}-*")]
 
 
 def _downloads(cache: Path) -> list[Path]:

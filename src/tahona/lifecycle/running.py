@@ -316,7 +316,7 @@ def lay_out_reports(road: Road, folder: Path) -> Path | None:
     result = road.result("report")
     if result is None:
         return None
-    with locked(road.opened.folder / "reports.lock"):  # two runs at once show the whole of one of them
+    with locked(road.opened.folder / "reports.lock"), room_in(folder):  # two runs at once show the whole of one of them
         for name, digest in result.outputs.items():
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
