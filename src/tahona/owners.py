@@ -17,12 +17,12 @@ ABANDONED = 24 * 3600.0
 _TAG = re.compile(r"(?P<machine>[0-9a-f]{8})-(?P<process>\d+)(?:-t(?P<started>\d+))?(?![0-9A-Za-z])")
 
 
-def tag() -> str:
-    """Return a text for names that says which process this is: on which machine, its id, and when it started.
+def tag(process: int | None = None) -> str:
+    """Return a text for names that says which process this (or another) is: its machine, its id, when it started.
 
     A process id alone is given out again, after a restart for example.
     """
-    process = os.getpid()
+    process = os.getpid() if process is None else process
     return f"{machine()}-{process}-t{_started(process)}"
 
 

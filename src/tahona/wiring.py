@@ -7,6 +7,7 @@ with our signature.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.core.findings import Finding
     from tahona.ledgers.database import LedgerDatabase
+    from tahona.servers.running import Standing
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "sources": {
@@ -74,12 +76,14 @@ def open_project(
     """Read the project file in (or at) ``place`` and open what it names.
 
     ``on`` is the orchestrator, ``python`` an interpreter that has it (without it an environment is made from our pins).
+    How servers of its own are found (`tahona up`) is put into the environment: other programs are started with it.
     Versions that came with the project's files (a clone, `dvc pull`) are entered into a ledger that lacks them.
     """
     from tahona.project.load import load_project
 
     loaded = load_project(place, env=env, overrides=overrides)
     project = loaded.project
+    enter(loaded.variables)
     opened = OpenProject(
         project=project,
         source=open_source(project),
@@ -92,6 +96,36 @@ def open_project(
     )
     enter_versions(opened)
     return opened
+
+
+def enter(variables: Mapping[str, str]) -> None:
+    """Put variables into the environment of this process and of all that it starts; an empty one is taken away."""
+    for name, value in variables.items():
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+
+
+def start_servers(
+    place: Path, *, env: str | None = None, overrides: Sequence[str] = (), tell: Callable[[str], None]
+) -> tuple[Standing, ...]:
+    """Start the servers that `[up]` names, with buckets, database and tables for the project, and make its files.
+
+    What runs and what is there stays as it is. Raise SetupError for a server that does not start.
+    """
+    from tahona.project.load import load_project, load_up
+    from tahona.servers.running import furnish, make_files, start
+
+    root, up = load_up(place, env=env, overrides=overrides)
+    servers = start(root, up.servers, tell)
+    loaded = load_project(place, env=env, overrides=overrides)
+    enter(loaded.variables)
+    furnish(root, loaded.project)
+    if "postgres" in up.servers and scheme(loaded.project.stores.ledger).startswith("postgres"):
+        open_database(loaded.project).set_up()
+    make_files(root, up.make, tell)
+    return servers
 
 
 def open_source(project: Project) -> Source:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tahona.cli import collecting, database, mlflow, models, names, orchestrators, predicting, project, runs
+from tahona.cli import collecting, database, mlflow, models, names, orchestrators, predicting, project, runs, servers
 
 app = typer.Typer(
     name="tahona",
@@ -57,6 +57,8 @@ app.command("promote")(models.promote)
 app.command("rollback")(models.rollback)
 app.command("history")(models.history)
 app.command("predict")(predicting.predict)
+app.command("up")(servers.up)
+app.command("down")(servers.down)
 app.command("check")(project.check)
 app.command("schema")(project.schema)
 app.command("new")(project.new)

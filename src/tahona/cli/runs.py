@@ -30,13 +30,16 @@ def run(
     set_: Set = None,
     on: On = "local",
     python: Python = None,
+    up: Annotated[bool, typer.Option("--up", help="First start the servers that [up] names; they stay.")] = False,
 ) -> None:
     """Take the project from data to a registered version and a report; what is done already is not done again."""
     from tahona.cli.progress import shown_progress
     from tahona.cli.terminal import err, print_json
     from tahona.lifecycle.running import run_project
-    from tahona.wiring import open_project
+    from tahona.wiring import open_project, start_servers
 
+    if up:
+        start_servers(directory, env=env, overrides=set_ or (), tell=partial(err().print, markup=False))
     opened = open_project(directory, env=env, overrides=set_ or (), on=on, python=python)
     with closing(opened.executor), shown_progress(hush=json) as progress:
         tell = _mute if json or on == "local" else partial(err().print, markup=False)

@@ -36,13 +36,10 @@ def mlflow_server(
     if port and _answers(place):
         raise SetupError(f"port {port} is taken", where=LOOPBACK, fix="choose another one with --port")
     python = python or environment("mlflow", REQUIREMENTS)
-    words = ["server", "--host", LOOPBACK, "--port", str(place[1]), "--workers", "1"]
-    if address.artifacts is not None:
-        words += ["--artifacts-destination", address.artifacts]
     with _output(log) as out:
         process = subprocess.Popen(  # noqa: S603 - our own words
-            [str(python), "-m", "mlflow", *words],
-            env=_surroundings(address),
+            [str(python), *server_words(address, place[1])],
+            env=server_environ(address),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -55,7 +52,13 @@ def mlflow_server(
             _end(process)
 
 
-def _surroundings(address: MlflowAddress) -> dict[str, str]:
+def server_words(address: MlflowAddress, port: int) -> tuple[str, ...]:
+    """Return what MLflow's Python is told to serve the database at ``address``."""
+    words = ("-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1")
+    return words if address.artifacts is None else (*words, "--artifacts-destination", address.artifacts)
+
+
+def server_environ(address: MlflowAddress) -> dict[str, str]:
     """Return the server's variables. The address is one: it may hold a password, and every user can read a command."""
     ours = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return {

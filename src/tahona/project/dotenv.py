@@ -1,11 +1,15 @@
-"""The file `.env` beside the project file: settings and secrets that stay out of version control."""
+"""Files of variables: `.env` beside the project file, and those of the servers that `tahona up` starts."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tahona.errors import SetupError
+
+SERVERS = Path(".tahona") / "servers"
+VARIABLES = "variables.env"
 
 _LINE = re.compile(
     r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*"""
@@ -14,11 +18,21 @@ _LINE = re.compile(
 
 
 def read_dotenv(folder: Path) -> dict[str, str]:
-    """Return the `NAME=value` lines of the folder's `.env`; nothing when there is no such file.
+    """Return the `NAME=value` lines of the folder's `.env`: settings and secrets that stay out of version control."""
+    return read_variables(folder / ".env")
+
+
+def read_servers(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the variables by which a project finds its own servers. An empty value takes a variable away."""
+    files = (folder / SERVERS / name / VARIABLES for name in names)
+    return {name: value for file in files for name, value in read_variables(file).items()}
+
+
+def read_variables(file: Path) -> dict[str, str]:
+    """Return the `NAME=value` lines of a file; nothing when there is no such file.
 
     A value may stand in quotes, and a line may begin with `export`. Other lines are left alone: nothing is expanded.
     """
-    file = folder / ".env"
     if not file.is_file():
         return {}
     try:

@@ -99,14 +99,17 @@ class Layers:
         for key, item in _items(value):
             self._forget((*path, key), item)
 
-    def read_environment(self, environ: Mapping[str, str]) -> list[Problem]:
-        """Replace every ``${NAME}`` in a text by the environment's value; ``$${`` stands for ``${``."""
+    def read_environment(self, environ: Mapping[str, str], otherwise: str = "") -> list[Problem]:
+        """Replace every ``${NAME}`` in a text by the environment's value; ``$${`` stands for ``${``.
+
+        ``otherwise`` is what may be done besides setting a variable that is missing.
+        """
         problems: list[Problem] = []
         for path, text in list(self.texts()):
             if "${" not in text:
                 continue
             values: list[str] = []
-            new = _fill_in(text, path, environ, values, problems)
+            new = _fill_in(text, path, environ, values, problems, otherwise)
             if values:
                 self.from_environment[path] = tuple(values)
             _put(self.document, path, new)
@@ -121,7 +124,9 @@ class Layers:
         return bool(values and values[0]) and str(here).startswith(values[0])
 
 
-def _fill_in(text: str, path: KeyPath, environ: Mapping[str, str], values: list[str], problems: list[Problem]) -> str:
+def _fill_in(
+    text: str, path: KeyPath, environ: Mapping[str, str], values: list[str], problems: list[Problem], otherwise: str
+) -> str:
     def replacement(match: re.Match[str]) -> str:
         name = match["name"]
         if name is None:
@@ -137,7 +142,11 @@ def _fill_in(text: str, path: KeyPath, environ: Mapping[str, str], values: list[
             return ""
         if name not in environ:
             problems.append(
-                Problem(path, f"reads the environment variable {name[:60]}, which is not set", f"set {name[:60]} first")
+                Problem(
+                    path,
+                    f"reads the environment variable {name[:60]}, which is not set",
+                    f"set {name[:60]} first{otherwise}",
+                )
             )
             return ""
         values.append(environ[name])

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from tahona.core.findings import Finding
 from tahona.errors import ProjectError
+from tahona.project.dotenv import read_servers
 from tahona.project.layers import Layers, stack
 from tahona.project.locate import KeyPath, Toml, find_lines, line_of
-from tahona.project.model import FORMAT, Project
+from tahona.project.model import FORMAT, Project, UpPart
 from tahona.project.problems import NOT_KEYS, Problem, from_pydantic, one_error
 from tahona.project.rules import broken_rules, project_findings
 from tahona.project.secrets import credentials
@@ -40,6 +41,8 @@ class LoadedProject:
 
     project: Project
     findings: tuple[Finding, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """How its own servers are found (`tahona up`); they go before those of the environment."""
 
 
 def load_project(
@@ -67,6 +70,32 @@ def load_project(
     ProjectError
         All that is wrong, each with ``file:line`` and key.
     """
+    layers, file = _read(folder_or_file, env, overrides)
+    return _check(layers, file, os.environ if environ is None else environ)
+
+
+def load_up(folder_or_file: Path, *, env: str | None = None, overrides: Sequence[str] = ()) -> tuple[Path, UpPart]:
+    """Return the project's folder and its `[up]`, before the variables are there that other tables read.
+
+    Raise ProjectError when there is no file, or this table is wrong.
+    """
+    layers, file = _read(folder_or_file, env, overrides)
+    up, problems = _up(layers)
+    if problems:
+        raise one_error([(layers.place(problem.path), problem) for problem in problems])
+    return file.resolve().parent, up
+
+
+def _up(layers: Layers) -> tuple[UpPart, list[Problem]]:
+    """Return `[up]` and what is wrong with it, whatever stands in other tables."""
+    if "up" not in layers.document:
+        return UpPart(), []
+    project, wrong = _structure_errors({"up": layers.document["up"]})
+    return project.up, [problem for problem in wrong if problem.path[0] == "up"]
+
+
+def _read(folder_or_file: Path, env: str | None, overrides: Sequence[str]) -> tuple[Layers, Path]:
+    """Read the file, and lay the overlay and the overrides over it."""
     try:
         file = find_project_file(Path(folder_or_file))
         text = _read_text(file)
@@ -87,7 +116,7 @@ def load_project(
         _check_overlays(document, text, file, chosen=env)
     except RecursionError:
         raise ProjectError("tables or lists are nested too deeply", where=str(file), fix="Flatten them.") from None
-    return _check(layers, file, os.environ if environ is None else environ)
+    return layers, file
 
 
 def find_project_file(folder_or_file: Path) -> Path:
@@ -199,17 +228,21 @@ def _check_overlays(document: Mapping[str, Any], text: str, file: Path, *, chose
 
 
 def _check(layers: Layers, file: Path, environ: Mapping[str, str]) -> LoadedProject:
-    problems = layers.read_environment(environ)
+    root = file.resolve().parent
+    servers = _up(layers)[0].servers
+    own = read_servers(root, servers)
+    start = ", or start the servers of [up]: tahona up" if servers else ""
+    problems = layers.read_environment({**environ, **own}, start)
     unread = {problem.path for problem in problems}
     secrets = layers.secrets | {found for _, text in layers.texts() for found in credentials(text)}
-    project, wrong = _structure_errors(layers.document, secrets, root=file.resolve().parent, file=file)
+    project, wrong = _structure_errors(layers.document, secrets, root=root, file=file)
     problems += [problem for problem in wrong if problem.path not in unread]
     problems += broken_rules(
         project, layers, but_not={str(problem.path[0]) for problem in problems if not problem.superfluous}
     )
     if problems:
         raise one_error(sorted(((layers.place(problem.path), problem) for problem in problems), key=_reading_order))
-    return LoadedProject(project.with_places(layers.places), tuple(project_findings(project, layers)))
+    return LoadedProject(project.with_places(layers.places), tuple(project_findings(project, layers)), own)
 
 
 def _reading_order(located: tuple[str, Problem]) -> tuple[bool, int]:

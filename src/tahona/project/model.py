@@ -337,6 +337,17 @@ class RunPart(Part):
     """Who is told when a run fails."""
 
 
+class UpPart(Part):
+    """What `tahona up` starts and makes on this machine, for a project that has no servers elsewhere."""
+
+    servers: tuple[Literal["s3", "postgres", "mlflow", "prefect"], ...] = ()
+    """Servers on 127.0.0.1, with their data in `.tahona/servers`. The project finds them by variables of its own:
+    `AWS_*` and `PREFECT_API_URL`, and in this file `${TAHONA_POSTGRES_URL}` and `${TAHONA_MLFLOW_URL}`."""
+    make: dict[str, Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]] = {}
+    """File → the command that makes it, run in the project's folder when the file is missing:
+    `{ "data/raw/visits.sqlite" = ["python", "make_data.py"] }`."""
+
+
 class Project(Part):
     """A whole project file, checked."""
 
@@ -360,6 +371,8 @@ class Project(Part):
     """What is laid out for people."""
     run: RunPart = RunPart()
     """How steps are run."""
+    up: UpPart = UpPart()
+    """Servers on this machine."""
 
     root: Annotated[Path, Field(exclude=True, strict=False)] = Path()
     """The project's folder: set by the loader, not a key of the file."""

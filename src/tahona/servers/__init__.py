@@ -1,0 +1,1 @@
+"""Servers that `tahona up` starts on this machine."""
