@@ -101,10 +101,12 @@ def test_the_reference_holds_no_address_of_this_process(reference):
 def test_every_family_metric_and_finding_is_in_the_reference(reference):
     from tahona.core.families import FAMILY_NAMES
     from tahona.core.findings import FINDINGS
+    from tahona.core.metric_names import METRIC_NAMES
     from tahona.core.metrics import METRICS
     from tahona.learn.families import FAMILIES
 
     assert set(FAMILY_NAMES) == set(FAMILIES)
+    assert tuple(METRICS) == METRIC_NAMES
     for name, family in FAMILIES.items():
         found = section(reference["families.md"], f"`{name}`")
         for parameter in (*family.space, *family.accepts):

@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tahona.learn.families import FAMILIES
-from tahona.learn.families.family import Limit
-
 if TYPE_CHECKING:
     from tahona.core.plan import Plan, Step
+    from tahona.learn.families.family import Limit
     from tahona.lifecycle.results import StepResult
     from tahona.ports import Store
     from tahona.project.model import Project
@@ -30,6 +28,9 @@ def allot(project: Project, plan: Plan, step: Step, results: Mapping[str, StepRe
     """
     if step.station != "train" or project.train.limit is None:
         return None
+    from tahona.learn.families import FAMILIES
+    from tahona.learn.families.family import Limit
+
     clock, seconds = project.train.limit
     before = sum(_spent(result, clock, store) for name, result in results.items() if name in plan[step.id].after)
     searched = sum(_spent(result, clock, store) for name, result in results.items() if name.startswith("train@"))

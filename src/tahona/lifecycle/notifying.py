@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from http.client import HTTPException
-from urllib.request import Request, urlopen
 
 from tahona.errors import TahonaError
 from tahona.lifecycle.opened import OpenProject
@@ -47,7 +45,7 @@ def notify_failure(opened: OpenProject, run: str, error: TahonaError) -> tuple[s
     for way, tell in ways:
         try:
             tell()
-        except (OSError, HTTPException, subprocess.SubprocessError) as failed:
+        except (OSError, subprocess.SubprocessError) as failed:
             print(f"tahona: the {way} of [run.on_failure] failed: {type(failed).__name__}", file=sys.stderr)
         else:
             told.append(way)
@@ -61,6 +59,12 @@ def _command(words: tuple[str, ...], message: str, opened: OpenProject) -> None:
 
 
 def _post(address: str, message: str) -> None:
+    from http.client import HTTPException
+    from urllib.request import Request, urlopen
+
     request = Request(address, message.encode(), {"Content-Type": "application/json"})  # noqa: S310 - http(s) by schema
-    with urlopen(request, timeout=_SECONDS):  # noqa: S310
-        pass
+    try:
+        with urlopen(request, timeout=_SECONDS):  # noqa: S310
+            pass
+    except HTTPException as error:
+        raise ConnectionError("no answer in HTTP") from error

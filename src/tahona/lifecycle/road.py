@@ -15,7 +15,6 @@ from tahona.core.plan import Plan, Step, make_plan
 from tahona.core.records import StepRecord, StepState
 from tahona.digests import digest_json
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError, said_again
-from tahona.learn.families import FAMILIES
 from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.environments import locked
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
@@ -53,7 +52,11 @@ def families(opened: OpenProject) -> tuple[str, ...]:
     """
     train = opened.project.train
     names = [name for name in train.models if name != "dummy"]
-    return ("dummy", *(sorted(names, key=lambda name: FAMILIES[name].cost) if train.limit else names))
+    if train.limit:
+        from tahona.learn.families import FAMILIES
+
+        names.sort(key=lambda name: FAMILIES[name].cost)
+    return ("dummy", *names)
 
 
 class Road:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tahona.core.families import FAMILY_NAMES
 from tahona.core.findings import Finding
+from tahona.core.metric_names import METRIC_NAMES
 from tahona.core.plan import ROAD
 from tahona.core.spelling import did_you_mean
 from tahona.project.locate import KeyPath
@@ -53,14 +54,12 @@ def known_families(project: Project, _: Layers) -> Iterator[Problem]:
 
 
 def known_metrics(project: Project, _: Layers) -> Iterator[Problem]:
-    from tahona.core.metrics import METRICS
-
-    listed = f"metrics: {', '.join(METRICS)}"
+    listed = f"metrics: {', '.join(METRIC_NAMES)}"
     keys: list[tuple[KeyPath, str]] = [(("train", "metric"), project.train.metric)]
     keys += [(("gate", "min", name), name) for name in project.gate.min]
     for path, name in keys:
-        if name not in METRICS:
-            yield Problem(path, "is not a metric", _guess(name, METRICS, listed))
+        if name not in METRIC_NAMES:
+            yield Problem(path, "is not a metric", _guess(name, METRIC_NAMES, listed))
         elif name == "expected_cost" and project.decision.cost is None:
             yield Problem(path, "expected_cost needs [decision] cost", "write what each kind of mistake costs")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tahona.core.plan import Step
-from tahona.learn.families.family import Limit
 from tahona.ports import Executor, Ledger, Source, Store
 from tahona.project.model import Project
+
+if TYPE_CHECKING:
+    from tahona.learn.families.family import Limit
 
 Inputs = Mapping[str, Mapping[str, Path]]
 """Step id → file name → local file: the results of every step named in ``after``."""

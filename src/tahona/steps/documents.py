@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tahona.core.findings import Finding
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 def write_json(path: Path, data: object) -> None:
@@ -56,6 +56,8 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     import io
     import zipfile
 
+    import numpy as np
+
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in sorted(arrays.items()):
             buffer = io.BytesIO()
@@ -64,6 +66,8 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    import numpy as np
+
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -79,8 +83,6 @@ def _finite(data: object) -> object:
         return {str(key): _finite(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [_finite(value) for value in data]
-    if isinstance(data, np.generic):
+    if hasattr(data, "item"):  # one of numpy's numbers
         return _finite(data.item())
-    if isinstance(data, float) and not np.isfinite(data):
-        return None
-    return data
+    return None if isinstance(data, float) and not isfinite(data) else data
