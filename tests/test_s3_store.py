@@ -537,3 +537,20 @@ def fingerprints(folder: Path) -> dict[str, str]:
     """Return each step's fingerprint but the report's, which holds the times."""
     last = {path.stem: json.loads(path.read_text("utf-8")) for path in (folder / ".tahona" / "last").glob("*.json")}
     return {step: result["fingerprint"] for step, result in last.items()}
+
+
+@pytest.mark.usefixtures("environment")
+def test_uploads_that_nobody_finished_are_told_and_forgotten(place: str, tmp_path: Path) -> None:
+    """What a process left that was killed amid a large file: the server keeps the parts until it is told otherwise."""
+    store = open_store(place, tmp_path)
+    assert isinstance(store, RetryingStore)
+    keep(store, tmp_path)
+    bucket = Bucket(place, tmp_path, key="stores.artifacts", backoff=Backoff(seconds=0, tries=1))
+    key = f"{place.removeprefix(f's3://{BUCKET}/')}/objects/ab/{'ab' * 32}"
+    begun = bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    bucket.client.upload_part(Bucket=BUCKET, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"half")
+    (left,) = [held for held in store.holdings() if held.kind == "unfinished"]
+    assert left.name == f"objects/ab/{'ab' * 32} {begun['UploadId']}"
+    assert -60 < left.age < 60
+    assert store.remove(left)
+    assert [held.kind for held in store.holdings()] == ["object"]
