@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CALM = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # there stands our JSON document, and nothing else
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # its own seven take minutes to say that nobody listens
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
