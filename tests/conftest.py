@@ -44,14 +44,14 @@ def tahona() -> Command:
     """Runs the command `tahona` in a process of its own."""
     command = Path(sys.executable).with_name("tahona")
 
-    def run(*words: object, env: Mapping[str, str] | None = None) -> Answer:
+    def run(*words: object, env: Mapping[str, str] | None = None, seconds: float = SECONDS) -> Answer:
         done = subprocess.run(
             [command, *map(str, words)],
             env={**os.environ, **CALM, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)

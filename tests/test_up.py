@@ -19,6 +19,7 @@ import boto3
 import httpx
 import psycopg
 import pytest
+from prefect_servers import ask
 from projects import QUICK, Answer, Command, edit, states, write_project
 
 from tahona.project.dotenv import read_servers
@@ -152,6 +153,7 @@ def test_the_pages_of_mlflow_and_prefect_are_served(place: Path, tahona: Command
     assert read_servers(folder, ["prefect"]) == {"PREFECT_API_URL": f"{begun['prefect']['address']}/api"}
     answer = tahona("run", "-C", folder, "--env", "pages", "--json")
     assert answer.code == 0, answer.stderr
+    assert answer.document["version"] == 1  # MLflow prints nothing between
     assert not (folder / ".tahona" / "ledger.db").exists()
     os.kill(begun["mlflow"]["process"], signal.SIGKILL)  # its workers live on, and hold its port
     assert up(tahona, folder, "pages")["mlflow"]["started"]
@@ -211,13 +213,14 @@ def test_a_file_is_made_once_and_a_command_that_fails_is_told(project: Path, her
 
 
 @slow
+@pytest.mark.timeout(1200)  # servers, environments, and a process for each step
 def test_the_breast_cancer_example_on_metaflow_s3_and_postgres_by_one_command(
     place: Path, tahona: Command, finished: Path
 ) -> None:
     """The first of the five systems: artefacts and its keys in a bucket, and the rows of `metricas`, printed."""
     folder = place / "breast_cancer"
     shutil.copytree(ROOT / "examples" / "breast_cancer", folder, ignore=shutil.ignore_patterns(".tahona", "reports"))
-    answer = tahona("run", "--up", "--env", "local", "--on", "metaflow", "-C", folder, "--json")
+    answer = tahona("run", "--up", "--env", "local", "--on", "metaflow", "-C", folder, "--json", seconds=900)
     assert answer.code == 0, answer.stderr
     plain = Answer(0, (finished / "run.json").read_text("utf-8"), "").document
     for key in ("run", "test", "candidates", "champion", "version"):
@@ -245,3 +248,45 @@ def test_the_breast_cancer_example_on_metaflow_s3_and_postgres_by_one_command(
         for name in ("{}_model.pkl", "confusion_matrix_{}.png", "roc_curve_{}.png")
     }
     assert {f"runs/{answer.document['run']}/{name}" for name in names} <= keys
+
+
+@slow
+@pytest.mark.timeout(1200)
+def test_the_clinical_example_on_prefect_and_mlflow_by_one_command(place: Path, tahona: Command) -> None:
+    """The second of the five systems: from a SQL database, with the seven artifacts, nested trials, and a model."""
+    from mlflow import MlflowClient
+
+    from tahona.lifecycle.environments import environment
+    from tahona.orchestrators.outside import REQUIREMENTS
+
+    folder = place / "clinical"
+    skip = shutil.ignore_patterns(".tahona", "reports", "data")
+    shutil.copytree(ROOT / "examples" / "clinical", folder, ignore=skip)
+    edit(folder, '"make_data.py"]', '"make_data.py", "--rows", "600"]')
+    edit(folder, "trials = 6", "trials = 2")
+    answer = tahona("run", "--up", "--env", "local", "--on", "prefect", "-C", folder, "--json", seconds=900)
+    assert answer.code == 0, answer.stderr
+    plain = tahona("run", "--up", "-C", folder, "--json")
+    for key in ("run", "test", "candidates", "champion", "version"):
+        assert answer.document[key] == plain.document[key]
+    found = read_servers(folder, ["mlflow", "prefect"])
+
+    client = MlflowClient(found["TAHONA_MLFLOW_URL"].removeprefix("mlflow+"))
+    experiment = client.get_experiment_by_name("historias")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.info.run_name == answer.document["run"]
+    assert len(runs) == 1 + sum(row["trials"] or 0 for row in answer.document["leaderboard"])
+    assert int(client.get_model_version_by_alias("historias", "champion").version) == 1
+
+    python = environment("prefect", REQUIREMENTS / "prefect.txt")
+    told = ask(python, place / "clinical" / "asking", found["PREFECT_API_URL"])
+    assert set(told["artifacts"]) == {
+        "etl-dataframe-summary",
+        "feature-engineering-summary",
+        "optuna-trials-summary",
+        "best-hyperparameters",
+        "training-flow-summary",
+        "model-comparison-results",
+        "model-training-report",
+    }
