@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -133,6 +133,27 @@ class Nursery:
     def _said(self) -> list[int]:
         assert self._process.stdout is not None
         return [int(number) for number in self._process.stdout.readline().split()]
+
+
+def run_and_kill(seconds: float, *words: object, env: Mapping[str, str] | None = None) -> int:
+    """Run the command `tahona` and kill it after so many seconds, with every process that it started.
+
+    Return its exit code, `KILLED` unless it ended before. Processes that left its group (a server) live on.
+    """
+    command = [str(Path(sys.executable).with_name("tahona")), *map(str, words)]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killing import KILLED, Nursery, nursery
+from killing import KILLED, Nursery, nursery, run_and_kill
 from projects import QUICK, Command, all_outputs, edit, kept_files, output, write_project
 from survival import assert_cleared, assert_same_end, assert_whole, results
 
@@ -117,6 +117,25 @@ def test_killed_from_outside_again_and_again(mortal: Nursery, tmp_path: Path, un
         assert {name: results(folder)[name] for name in before} == before
     assert mortal.run("run", "-C", folder) == 0
     assert_same_end(folder, uninterrupted)
+
+
+@pytest.mark.parametrize("on", ["local"])
+def test_killed_with_all_its_workers_again_and_again(
+    tmp_path: Path, uninterrupted: Path, temporary: Path, here: Command, on: str
+) -> None:
+    """The command itself, on an orchestrator, with an executor's processes: each attempt has a little more time."""
+    folder = write_project(tmp_path / "quick")
+    words = ("run", "-C", folder, "--on", on, "--set", "run.executor=processes", "--set", "run.workers=2")
+    code, seconds = KILLED, 1.5
+    while code == KILLED:
+        before = results(folder)
+        code = run_and_kill(seconds, *words, env={"TMPDIR": str(temporary)})
+        assert {name: results(folder)[name] for name in before} == before
+        seconds *= 1.5
+    assert code == 0
+    assert seconds > 3  # it was killed at least twice
+    assert_same_end(folder, uninterrupted)
+    assert_cleared(folder, temporary, here)
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(mortal: Nursery, tmp_path: Path) -> None:
