@@ -48,6 +48,12 @@ docs: setup  ## build the documentation into site/
 
 bench: setup  ## print the figures of benchmarks/README.md (hours when the peers have not been measured yet)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/grids.py
+	$(BIN)/python benchmarks/naive_optuna_text.py
+	$(BIN)/python benchmarks/large_rows.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/budgets.py
 	$(BIN)/python benchmarks/peers.py
 
 lock: setup  ## resolve requirements/*.txt anew (needs uv)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tahona.core.findings import Finding
 from tahona.core.schema import ROW, Column
 from tahona.errors import DataError
@@ -133,7 +131,7 @@ def typed_frame(frame: pd.DataFrame, schema: Schema, keep: tuple[str, ...]) -> p
         raise DataError(f"there is no column '{missing[0]}'", where="split.by or audit.slices")
     wanted = [name for name in dict.fromkeys((*schema.names, *keep)) if name != schema.target]
     typed = conform(frame, schema)[wanted]
-    typed.insert(0, ROW, frame.index.to_numpy(dtype=np.int64))
+    typed.insert(0, ROW, frame.index.to_numpy(dtype="int64"))
     typed[schema.target] = label_texts(frame[schema.target]).array
     return typed.reset_index(drop=True)
 

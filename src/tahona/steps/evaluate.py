@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tahona.core.records import Interval
 from tahona.core.schema import ROW, Schema
 from tahona.steps.context import Inputs, StepContext
@@ -15,7 +12,9 @@ from tahona.steps.documents import read_arrays, read_json, read_table, write_jso
 from tahona.steps.select import fitted_model, trained
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from tahona.bundle.bundle import Bundle
     from tahona.core.plan import Step
@@ -104,6 +103,8 @@ def _groups(project: Project, frame: pd.DataFrame) -> NDArray[Any] | None:
     """Return each test row's group in a group split: a bootstrap then draws whole groups."""
     if project.split.kind != "group" or project.split.by is None:
         return None
+    import numpy as np
+
     return np.unique(frame[project.split.by].astype("str").fillna(""), return_inverse=True)[1]
 
 

@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tahona.core.gate import Comparison, PredictedRows, Verdict, compare, judge, same_test_rows
 from tahona.core.records import AliasEvent, Version
 from tahona.core.schema import ROW
 from tahona.errors import RefusedError
@@ -20,6 +17,7 @@ from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_json, read_table, write_json
 
 if TYPE_CHECKING:
+    from tahona.core.gate import Comparison, PredictedRows, Verdict
     from tahona.core.plan import Step
     from tahona.project.model import Project
 
@@ -126,6 +124,8 @@ def _champion_before(context: StepContext, versions: Sequence[Version]) -> Versi
 
 
 def _judge(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], champion: Version | None) -> Verdict:
+    from tahona.core.gate import compare, judge
+
     project = context.project
     comparison: Comparison | None = None
     incomparable = ""
@@ -164,9 +164,11 @@ def _values(evaluation: dict[str, Any]) -> dict[str, float]:
 
 
 def _predicted(file: Path, labels: tuple[str, ...], digest: str) -> PredictedRows:
+    from tahona.core.gate import PredictedRows
+
     frame = read_table(file)
-    proba = frame[[f"probability_{label}" for label in labels]].to_numpy(dtype=np.float64)
-    rows, y, decided = (frame[name].to_numpy(dtype=np.int64) for name in (ROW, "y", "decided"))
+    proba = frame[[f"probability_{label}" for label in labels]].to_numpy(dtype="float64")
+    rows, y, decided = (frame[name].to_numpy(dtype="int64") for name in (ROW, "y", "decided"))
     return PredictedRows(digest, labels, rows, y, proba, decided)
 
 
@@ -176,6 +178,7 @@ def _champion_rows(
     """Return what the champion says about the candidate's test rows, or None when it cannot read them."""
     from tahona.bundle.bundle import load_bundle
     from tahona.bundle.predict import score
+    from tahona.core.gate import PredictedRows, same_test_rows
     from tahona.errors import DataError, IntegrityError
     from tahona.learn.columns import to_columns
 

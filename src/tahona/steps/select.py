@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tahona.core.decision import threshold_reason
 from tahona.core.findings import Finding
-from tahona.core.intervals import fold_interval
-from tahona.core.metrics import METRICS
 from tahona.core.schema import Schema
 from tahona.digests import digest_file, digest_json
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_arrays, read_folds, read_json, write_json
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tahona.core.plan import Step
     from tahona.learn.calibration import Calibrator
     from tahona.learn.ensemble import DecisionRule, Mixture
@@ -63,6 +60,9 @@ def run(context: StepContext, inputs: Inputs) -> None:
 
     The selection holds each family's calibrator and threshold.
     """
+    import numpy as np
+
+    from tahona.core.metrics import METRICS
     from tahona.learn.ensemble import greedy_weights
 
     project, files = context.project, inputs["split"]
@@ -157,6 +157,8 @@ def _candidate(
     family: str,
     files: Mapping[str, Path],
 ) -> Candidate:
+    import numpy as np
+
     from tahona.learn.calibration import fit_calibrator
     from tahona.learn.families import FAMILIES
 
@@ -185,6 +187,8 @@ def _candidate(
 
 def _apply(calibrator: Calibrator, scores: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
     """Calibrate the rows that some fold validated; the others stay NaN."""
+    import numpy as np
+
     known = np.isfinite(scores if scores.ndim == 1 else scores[:, 0])
     proba = np.full((len(scores), classes), np.nan)
     proba[known] = calibrator.apply(scores[known])
@@ -225,12 +229,17 @@ def _reason(project: Project, schema: Schema) -> str:
         return {"en": "The estimator's own decision.", "es": "La decisión propia del estimador."}[language]
     if not schema.binary:
         return {"en": "The likeliest class.", "es": "La clase más probable."}[language]
+    from tahona.core.decision import threshold_reason
+
     return threshold_reason(
         threshold=decision.threshold, maximize=decision.maximize, cost=decision.prices, language=language
     )
 
 
 def _row(each: Candidate, metric: str, sizes: list[tuple[int, int]]) -> dict[str, Any]:
+    from tahona.core.intervals import fold_interval
+    from tahona.core.metrics import METRICS
+
     interval = fold_interval(
         each.values,
         [fit for fit, _ in sizes],

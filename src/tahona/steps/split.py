@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tahona.core.schema import Schema
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import read_json, read_table, write_arrays, write_findings, write_json, write_table
@@ -26,6 +24,8 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
 
 def run(context: StepContext, inputs: Inputs) -> None:
     """Write `train.parquet`, `test.parquet` (no labels in either), the labels, `folds.npz` and the refined schema."""
+    import numpy as np
+
     from tahona.learn.columns import to_columns, to_labels, with_ranges
     from tahona.learn.split import split_rows
 

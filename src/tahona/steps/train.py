@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tahona.core.schema import Schema
 from tahona.steps.context import Inputs, StepContext
 from tahona.steps.documents import give_back, read_arrays, read_folds, read_json, read_table, write_arrays, write_json
@@ -33,6 +31,8 @@ def settings(project: Project, step: Step) -> dict[str, Any]:
 
 def run(context: StepContext, inputs: Inputs) -> None:
     """Write `search.json` (parameters, fold values, trials), `oof.npz`, the fitted `model/`, and `timing.json`."""
+    import numpy as np
+
     from tahona.learn.columns import to_columns
     from tahona.learn.model import save_model
     from tahona.learn.search import search_family
