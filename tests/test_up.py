@@ -266,7 +266,7 @@ def test_the_clinical_example_on_prefect_and_mlflow_by_one_command(place: Path, 
     edit(folder, "trials = 6", "trials = 2")
     answer = tahona("run", "--up", "--env", "local", "--on", "prefect", "-C", folder, "--json", seconds=900)
     assert answer.code == 0, answer.stderr
-    plain = tahona("run", "--up", "-C", folder, "--json")
+    plain = tahona("run", "--up", "-C", folder, "--json", seconds=900)
     for key in ("run", "test", "candidates", "champion", "version"):
         assert answer.document[key] == plain.document[key]
     found = read_servers(folder, ["mlflow", "prefect"])

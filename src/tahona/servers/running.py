@@ -84,7 +84,7 @@ def stop(root: Path) -> tuple[Standing, ...]:
 
 
 def look(root: Path, names: Iterable[str]) -> tuple[Standing, ...]:
-    """Tell how the servers are; nothing is changed."""
+    """Tell how the servers are; none is started or ended."""
     return tuple(_look(root, KNOWN[name]) for name in names)
 
 
