@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo test lowest lint format docs bench lock lock-peers lock-environments clean
+.PHONY: help setup demo test lowest lint format docs support bench lock lock-peers lock-environments clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
@@ -45,6 +45,11 @@ format: setup  ## let ruff write the style
 docs: setup  ## build the documentation into site/
 	$(BIN)/python scripts/write_reference.py
 	$(BIN)/mkdocs build --quiet --strict
+
+support: setup  ## compare the example's run on all orchestrators, stores and ledgers; write what came out into the docs
+	rm -rf build/support
+	TAHONA_SUPPORT=$(CURDIR)/build/support $(BIN)/python -m pytest tests/test_equality.py; code=$$?; \
+	    $(BIN)/python scripts/write_support.py build/support && exit $$code
 
 bench: setup  ## print the figures of benchmarks/README.md (hours when the peers have not been measured yet)
 	$(BIN)/python benchmarks/run.py
