@@ -213,3 +213,20 @@ def test_a_step_that_fails_leaves_a_run_that_says_so(tmp_path: Path, here: Comma
     assert shown["status"] == "failed"
     assert "raised ValueError" in shown["error"]
     assert not any(colour in answer.stdout + answer.stderr for colour in ("red", "green", "blue"))
+
+
+def test_a_new_ledger_beside_a_filled_store_gets_the_version_and_no_step_runs_again(
+    project: Path, here: Command
+) -> None:
+    first = here("run", "-C", project, "--json").document
+    other = ("--set", "stores.ledger=sqlite:///.tahona/other.db")
+    again = here("run", "-C", project, "--json", *other).document
+    assert {step for step, state in states_of(again).items() if state == "done"} == {"register"}
+    assert (again["version"], again["champion"]) == (first["version"], True) == (1, True)
+    models = here("models", "-C", project, "--json", *other).document["models"]
+    assert [(model["number"], model["aliases"]) for model in models] == [(1, ["champion"])]
+    assert here("run", "-C", project, "--json", *other).document["nothing_to_do"] is True
+
+
+def states_of(document: dict) -> dict[str, str]:
+    return {step["id"]: step["state"] for step in document["steps"]}

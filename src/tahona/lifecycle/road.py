@@ -82,8 +82,16 @@ class Road:
         kept = self.opened.store.recall(fingerprint) or take_in(self.opened, step_id, fingerprint)
         if kept is None:
             return None
-        self._results[step_id] = StepResult.from_bytes(kept, _place(fingerprint))
-        return self._results[step_id]
+        found = StepResult.from_bytes(kept, _place(fingerprint))
+        if self.plan[step_id].station == "register" and not self._is_entered(found):
+            return None
+        self._results[step_id] = found
+        return found
+
+    def _is_entered(self, registered: StepResult) -> bool:
+        """Tell whether this ledger knows the registered bundle: another ledger over the same store may not."""
+        said = json.loads(self.opened.store.get(registered.outputs["registration.json"]).read_bytes())
+        return any(each.bundle_digest == said["bundle_digest"] for each in self.opened.ledger.versions(said["name"]))
 
     def parts(self, step: Step) -> dict[str, Any] | None:
         """Return what the step's fingerprint is made of, or None while a step before it has no result."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tahona.core.findings import Finding
-from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord, TrialRecord
+from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord, TrialRecord, Version
 from tahona.core.workflow import Workflow
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError
 from tahona.lifecycle.environments import locked
@@ -255,6 +255,7 @@ def summarise(road: Road, status: RunStatus) -> RunSummary:
     """Read a run's results back into one summary, and lay its reports out in the project's `reports/`."""
     evaluation = document(road, "evaluate", "evaluation.json")
     registration = document(road, "register", "registration.json")
+    version = _version(road, registration)
     return RunSummary(
         run=road.plan.run,
         status=status,
@@ -265,8 +266,8 @@ def summarise(road: Road, status: RunStatus) -> RunSummary:
         findings=findings(road),
         model=registration.get("name", ""),
         family=evaluation.get("chosen", ""),
-        version=registration.get("version", 0),
-        champion=_is_champion(road, registration),
+        version=version.number if version else 0,
+        champion=version is not None and "champion" in version.aliases,
         gate=registration.get("gate", {}),
         report=lay_out_reports(road, road.opened.project.root / "reports"),
     )
@@ -333,12 +334,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _is_champion(road: Road, registration: Mapping[str, Any]) -> bool:
-    """Tell whether the run's version is champion now; another may have taken its place since it was registered."""
+def _version(road: Road, registration: Mapping[str, Any]) -> Version | None:
+    """Return the version as this ledger has it now: in another ledger over the same store the number may differ."""
     if not registration:
-        return False
+        return None
     versions = road.opened.ledger.versions(registration["name"])
-    return any("champion" in version.aliases for version in versions if version.number == registration["version"])
+    same = [version for version in versions if version.bundle_digest == registration["bundle_digest"]]
+    return next((each for each in same if each.number == registration["version"]), same[0] if same else None)
 
 
 def _all_stored(road: Road) -> bool:
