@@ -397,13 +397,9 @@ def without_times(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_the_breast_cancer_run_is_the_same_as_with_the_sql_ledger(
-    tracked: Path, finished: Path, tahona: Command
-) -> None:
-    here, there = (json.loads((folder / "run.json").read_text("utf-8")) for folder in (tracked, finished))
-    for name in ("run", "test", "candidates", "family", "version", "champion", "gate"):
-        assert here[name] == there[name]
-    assert without_times(here["leaderboard"]) == without_times(there["leaderboard"])
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+def test_the_breast_cancer_run_is_read_back_and_shown(tracked: Path, finished: Path, tahona: Command) -> None:
+    there = json.loads((finished / "run.json").read_text("utf-8"))
     shown = tahona("leaderboard", "-C", tracked, "--set", LEDGER, "--json").document
     assert without_times(shown["leaderboard"]) == without_times(there["leaderboard"])
     again = tahona("run", "-C", tracked, "--set", LEDGER, "--json")

@@ -1,4 +1,4 @@
-"""Whole runs with the ledger in a real PostgreSQL: the same results, a database that is looked at first or dies."""
+"""Whole runs with the ledger in a real PostgreSQL: what it tells, a database that is looked at first or dies."""
 
 from __future__ import annotations
 
@@ -9,25 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from killing import nursery
 from postgres_servers import PostgresServer, postgres_server
-from projects import Answer, Command, all_outputs, quick_table, states, write_project
+from projects import Command, quick_table, states, write_project
 
 from tahona.ledgers.sql import SqlLedger
 
 WITH_LEDGER = ("--set", "stores.ledger=${LEDGER}")
-
-
-def results(answer: Answer) -> dict[str, Any]:
-    """Return what a run found, without the times."""
-    times = ("seconds", "cpu_seconds")
-    board = [{key: row[key] for key in row if key not in times} for row in answer.document["leaderboard"]]
-    return {"leaderboard": board} | {
-        key: answer.document[key] for key in ("run", "test", "candidates", "family", "version", "champion", "gate")
-    }
 
 
 def files_with(folder: Path, secret: str) -> list[Path]:
@@ -35,17 +25,14 @@ def files_with(folder: Path, secret: str) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_the_example_gives_the_same_with_its_ledger_in_postgres(
-    tmp_path: Path, example: Callable[[Path], Path], tahona: Command, finished: Path, postgres: PostgresServer
+def test_the_view_has_the_numbers_of_the_example(
+    tmp_path: Path, example: Callable[[Path], Path], tahona: Command, postgres: PostgresServer
 ) -> None:
-    """One run id, the same leaderboard and files; `metricas` has the four models of the original with its numbers."""
+    """`metricas` has the four models of the original with its numbers; a second run adds nothing."""
     name = postgres.database()
     folder, env = example(tmp_path / "breast_cancer"), {"LEDGER": postgres.url(name)}
     answer = tahona("run", "-C", folder, "--json", *WITH_LEDGER, env=env)
     assert answer.code == 0, answer.stderr
-    assert results(answer) == results(Answer(0, (finished / "run.json").read_text("utf-8"), ""))
-    assert all_outputs(folder) == all_outputs(finished)
-    assert not (folder / ".tahona" / "ledger.db").exists()
     rows = postgres.ask(
         "SELECT id, model, round(precision::numeric, 4), round(recall::numeric, 4), round(f1_score::numeric, 4), "
         "round(auc::numeric, 4), run_id, time FROM metricas ORDER BY model",

@@ -1,4 +1,4 @@
-"""Prefect itself runs the project: the same results, artifacts that its API gives, retries, a server, a schedule."""
+"""Prefect itself runs the project: artifacts that its API gives, retries, a server, a schedule."""
 
 from __future__ import annotations
 
@@ -103,14 +103,6 @@ def fragile(tmp_path: Path) -> Path:
     text = QUICK.replace('source = "table.csv"', 'source = "table.csv"\nclean = ["cleaning:fragile"]')
     told = '\n[run.on_failure]\ncommand = ["sh", "-c", "cat >> told; echo >> told"]\n'
     return write_project(tmp_path / "fragile", text + SHORT + told, cleaning=FRAGILE)
-
-
-def test_a_run_on_prefect_is_the_run_in_this_process(
-    finished: Path, on_prefect: tuple[Path, dict[str, Any], dict[str, Any]]
-) -> None:
-    """Leaderboard, champion, bits of the predictions, every result and every fingerprint are the same."""
-    _, found, _ = on_prefect
-    assert found == facts(finished, Answer(0, (finished / "run.json").read_text("utf-8"), ""))
 
 
 def test_each_step_is_a_task_with_its_own_name(on_prefect: tuple[Path, dict[str, Any], dict[str, Any]]) -> None:

@@ -474,26 +474,19 @@ def test_a_server_that_always_fails_is_given_up_within_a_minute(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("environment")
-def test_a_whole_run_is_the_same_in_a_bucket_and_on_another_machine_nothing_is_left_to_do(
-    place: str, tmp_path: Path, example: Callable[[Path], Path], finished: Path, tahona: Command
+def test_what_a_run_left_in_a_bucket_leaves_nothing_to_do_on_another_machine(
+    place: str, tmp_path: Path, example: Callable[[Path], Path], tahona: Command
 ) -> None:
-    """Same leaderboard, same champion, same bytes and fingerprints as in a folder; an empty machine finds all of it."""
+    """An empty machine finds all of it: run, leaderboard, report."""
     here, there = example(tmp_path / "here"), example(tmp_path / "there")
     words = ("--set", f"stores.artifacts={place}", "--json")
     first = tahona("run", "-C", here, *words)
     assert first.code == 0, first.stderr
-    folder = json.loads((finished / "run.json").read_text("utf-8"))
-    for key in ("run", "test", "candidates", "family", "version", "champion"):
-        assert first.document[key] == folder[key], key
-    assert board(first.document) == board(folder)
-    assert all_outputs(here) == all_outputs(finished)
-    assert fingerprints(here) == fingerprints(finished)
-    assert not (here / ".tahona" / "artifacts").exists()
     second = tahona("run", "-C", there, *words)
     assert second.code == 0, second.stderr
     assert set(states(second).values()) == {"cached"}
     assert second.document["nothing_to_do"]
-    assert (second.document["run"], board(second.document)) == (folder["run"], board(folder))
+    assert (second.document["run"], board(second.document)) == (first.document["run"], board(first.document))
     assert (there / "reports" / "report.html").read_bytes() == (here / "reports" / "report.html").read_bytes()
     said = (first.stdout + first.stderr + second.stdout + second.stderr).encode()
     written = [path.read_bytes() for folder in (here, there) for path in folder.rglob("*") if path.is_file()]
@@ -531,12 +524,6 @@ def board(document: dict[str, object]) -> list[dict[str, object]]:
     """Return the leaderboard without the times."""
     timed = {"seconds", "cpu_seconds"}
     return [{key: row[key] for key in row if key not in timed} for row in document["leaderboard"]]  # type: ignore[attr-defined]
-
-
-def fingerprints(folder: Path) -> dict[str, str]:
-    """Return each step's fingerprint but the report's, which holds the times."""
-    last = {path.stem: json.loads(path.read_text("utf-8")) for path in (folder / ".tahona" / "last").glob("*.json")}
-    return {step: result["fingerprint"] for step, result in last.items()}
 
 
 @pytest.mark.usefixtures("environment")
