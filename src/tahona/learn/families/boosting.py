@@ -307,7 +307,7 @@ FAMILIES = (
         portfolio=(
             _lightgbm(rate=0.1, leaves=31, least=20, columns=1.0, group=100),
             _lightgbm(rate=0.1, leaves=127, least=20, columns=0.6, group=100),
-            _lightgbm(rate=0.05, leaves=511, least=5, columns=0.5, group=20),
+            _lightgbm(rate=0.06, leaves=511, least=5, columns=0.5, group=20),
         ),
         accepts=(
             "n_estimators",
