@@ -76,6 +76,11 @@ class PostgresServer:
         self._process.wait(PATIENCE)
 
     @property
+    def pid(self) -> int:
+        """The process that is the server."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
