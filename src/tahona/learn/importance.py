@@ -13,7 +13,7 @@ from tahona.core.metrics import METRICS, compute
 from tahona.learn.columns import Columns, take
 
 MOST_ROWS = 1_000
-REPEATS, REPEATS_OF_FEW = 3, 5
+REPEATS, REPEATS_OF_FEW = 2, 5
 """Shuffles per column; more of a test part under 1,000 rows, where one shuffle says less."""
 
 _FEW = 1_000

@@ -22,7 +22,7 @@ MISSING = "–"
 
 _DEFAULT_COLUMNS = 6
 _MOST_LEVELS = 20
-_RESAMPLES = 300
+_RESAMPLES = 200
 
 
 def slice_columns(schema: Schema, declared: Sequence[str] = ()) -> tuple[Column, ...]:
