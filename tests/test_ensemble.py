@@ -136,7 +136,7 @@ def rows() -> Rows:
 def test_a_mixture_of_trials_has_the_same_bits_saved_alone_and_in_any_batch(
     family: str, classes: int, tmp_path: Path
 ) -> None:
-    rows = noisy_rows(rows=900, seed=1) if classes == 2 else noisy_rows(classes=3, rows=600)
+    rows = noisy_rows(rows=900, seed=1) if classes == 2 else noisy_rows(classes=3, rows=600, seed=5)
     result = rows.search(family, tmp_path / "notes", metric="log_loss")
     model = result.model
     assert len(model.estimators) == len(model.weights) == len(result.members) > 1

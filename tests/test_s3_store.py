@@ -484,8 +484,8 @@ def test_what_a_run_left_in_a_bucket_leaves_nothing_to_do_on_another_machine(
     assert first.code == 0, first.stderr
     second = tahona("run", "-C", there, *words)
     assert second.code == 0, second.stderr
-    assert set(states(second).values()) == {"cached"}
-    assert second.document["nothing_to_do"]
+    assert {step for step, state in states(second).items() if state == "done"} == {"register"}  # in a ledger of its own
+    assert tahona("run", "-C", there, *words).document["nothing_to_do"]
     assert (second.document["run"], board(second.document)) == (first.document["run"], board(first.document))
     assert (there / "reports" / "report.html").read_bytes() == (here / "reports" / "report.html").read_bytes()
     said = (first.stdout + first.stderr + second.stdout + second.stderr).encode()
