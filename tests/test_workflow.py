@@ -207,6 +207,19 @@ def test_command_and_webhook_hear_of_a_failure_once(
     assert heard[1]["error"] == message["error"]
 
 
+def test_a_run_that_the_project_no_longer_is_is_told_with_its_reason(
+    project: Path, tahona: Command, hook: tuple[str, list[dict[str, object]]]
+) -> None:
+    address, heard = hook
+    add(project, f"webhook = {json.dumps(address)}")
+    before = tahona("plan", "-C", project, "--json").document["run"]
+    edit(project, "max_depth = [2, 3]", "max_depth = [2, 4]")
+    assert tahona("step", "ingest", "--run", before, "-C", project).code == 2
+    assert tahona("notify", "--run", before, "-C", project, "--json").document["told"] == ["webhook"]
+    assert (heard[0]["run"], heard[0]["code"]) == (before, 2)
+    assert "project file, data or code changed since" in str(heard[0]["error"])
+
+
 def test_a_webhook_that_is_down_does_not_hide_the_failure(project: Path, tahona: Command) -> None:
     edit(project, 'target = "label"', 'target = "nothing"')
     add(project, 'webhook = "http://127.0.0.1:9/hook"')

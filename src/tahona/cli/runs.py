@@ -200,7 +200,7 @@ def notify(
     except TahonaError as unplanned:  # what keeps it from being planned is why it failed
         run, error = run_id or "(not planned)", unplanned
     else:
-        run, error = run_id or road.plan.run, road.failure()
+        run, error = run_id or road.plan.run, road.failure(run_id or "")
     unknown = SetupError("a task ended before its step could say why", fix="read the task's log")
     told = notify_failure(opened, run, error or unknown)
     if json:

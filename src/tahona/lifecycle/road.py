@@ -124,7 +124,7 @@ class Road:
             try:
                 result = self._work(step)
             except TahonaError as error:
-                self._note_failure(step_id, error)
+                self.note_failure(step_id, error)
                 raise
             self._results[step_id] = result
             state = "done"
@@ -168,16 +168,17 @@ class Road:
                 record = self.record(step.id)
                 self.records[step.id] = replace(record, state="cached") if step.id in before else record
 
-    def failure(self) -> TahonaError | None:
-        """Return why a step of this run failed in another process, if one did."""
+    def failure(self, run: str = "") -> TahonaError | None:
+        """Return why a step failed in another process, if one did: of this run, or of the one that it was before."""
+        run = run or self.plan.run
         for step in self.plan:
-            result = self.result(step.id)
+            result = self.result(step.id) if run == self.plan.run else None
             if result is not None and result.refusal:
                 return RefusedError(**result.refusal)
             note = self._failures(step.id)
             if result is None and note.exists():
                 said = json.loads(note.read_bytes())
-                if said.pop("run") == self.plan.run:
+                if said.pop("run") == run:
                     return said_again(**said)
         return None
 
@@ -264,8 +265,9 @@ class Road:
         self._write(self._last(step_id), result.to_bytes())
         self._failures(step_id).unlink(missing_ok=True)
 
-    def _note_failure(self, step_id: str, error: TahonaError) -> None:
-        said = {"run": self.plan.run, "kind": type(error).__name__}
+    def note_failure(self, step_id: str, error: TahonaError, run: str = "") -> None:
+        """Keep why a step failed, for `failure` in another process."""
+        said = {"run": run or self.plan.run, "kind": type(error).__name__}
         said |= {"what": error.what, "where": error.where, "fix": error.fix}
         with suppress(OSError):  # it is the step's error that counts, on a full disk above all
             self._write(self._failures(step_id), json.dumps(said).encode())

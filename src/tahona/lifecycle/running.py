@@ -137,11 +137,13 @@ def run_task(
     """
     plan = plan_run(opened)
     if run_id is not None and run_id != plan.run:
-        raise InputError(
+        error = InputError(
             f"the project is now run '{plan.run}', not '{run_id}': project file, data or code changed since",
             where="--run",
             fix="plan again (tahona plan), or bring back what changed (tahona why STEP)",
         )
+        Road(opened, plan).note_failure(step_ids[0], error, run_id)
+        raise error
     road = Road(opened, plan, progress)
     try:
         with at_work(opened.folder, plan.run) as presence, _kept(road, presence):
