@@ -35,6 +35,7 @@ def run(
     """Take the project from data to a registered version and a report; what is done already is not done again."""
     from tahona.cli.progress import shown_progress
     from tahona.cli.terminal import err, print_json
+    from tahona.lifecycle.opened import silent
     from tahona.lifecycle.running import run_project
     from tahona.wiring import open_project, start_servers
 
@@ -42,16 +43,12 @@ def run(
         start_servers(directory, env=env, overrides=set_ or (), tell=partial(err().print, markup=False))
     opened = open_project(directory, env=env, overrides=set_ or (), on=on, python=python)
     with closing(opened.executor), shown_progress(hush=json) as progress:
-        tell = _mute if json or on == "local" else partial(err().print, markup=False)
+        tell = silent if json or on == "local" else partial(err().print, markup=False)
         summary = run_project(opened, progress, options=overlay(env, set_), tell=tell)
     if json:
         print_json(summary.to_dict())
     else:
         print_summary(summary)
-
-
-def _mute(_: str) -> None:
-    """Tell nobody."""
 
 
 def print_summary(summary: RunSummary) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tahona.core.findings import Finding
 from tahona.ports import Executor, Ledger, Orchestrator, Publisher, Source, Store
@@ -33,5 +31,5 @@ class OpenProject:
         return self.project.root / ".tahona"
 
 
-def silent(event: str, facts: Mapping[str, Any]) -> None:
+def silent(*_: object) -> None:
     """Tell nobody."""

@@ -67,7 +67,7 @@ class Road:
         self.plan = plan
         self.progress = progress
         self.records: dict[str, StepRecord] = {}
-        self.came_to: Callable[[str], None] = _tell_nobody
+        self.came_to: Callable[[str], None] = silent
         """Hears each step's fingerprint before anything is kept under it."""
         self._results: dict[str, StepResult] = {}
 
@@ -278,10 +278,6 @@ class Road:
             fresh = file.with_suffix(".new")
             fresh.write_bytes(content)
             fresh.replace(file)
-
-
-def _tell_nobody(_: str) -> None:
-    """Let a fingerprint pass."""
 
 
 def _place(fingerprint: str) -> str:

@@ -24,11 +24,6 @@ from tahona.ports import Gallery
 from tahona.room import room_in
 from tahona.steps.context import Progress
 
-
-def _mute(_: str) -> None:
-    """Tell nobody."""
-
-
 REPORTS = ("report.html", "report.md", "model_card.md")
 
 
@@ -84,7 +79,7 @@ def run_project(
     progress: Progress = silent,
     *,
     options: Sequence[str] = (),
-    tell: Callable[[str], None] = _mute,
+    tell: Callable[[str], None] = silent,
 ) -> RunSummary:
     """Take the project from its source to a registered version and a report; finished steps are not run again.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tahona.ledgers.mlflow_address import parse_address
 from tahona.ledgers.mlflow_server import REQUIREMENTS, server_environ, server_words
 from tahona.lifecycle.environments import environment
-from tahona.servers.server import LOOPBACK, Place, Program, Server, says_well
+from tahona.servers.server import Place, Program, Server, says_well
 
 
 def _program(place: Place) -> Program:
@@ -14,15 +14,11 @@ def _program(place: Place) -> Program:
     return Program((str(python), *server_words(store, place.port)), server_environ(store))
 
 
-def _address(place: Place) -> str:
-    return f"http://{LOOPBACK}:{place.port}"
-
-
 MLFLOW = Server(
     "mlflow",
     ("port",),
     _program,
-    lambda place: says_well(f"{_address(place)}/health"),
-    _address,
-    lambda place: {"TAHONA_MLFLOW_URL": f"mlflow+{_address(place)}"},
+    lambda place: says_well(f"{place.http}/health"),
+    lambda place: place.http,
+    lambda place: {"TAHONA_MLFLOW_URL": f"mlflow+{place.http}"},
 )

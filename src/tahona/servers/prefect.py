@@ -14,15 +14,11 @@ def _program(place: Place) -> Program:
     return Program(words, {**plain_environ(), **calm, "PREFECT_HOME": str(place.folder)})
 
 
-def _address(place: Place) -> str:
-    return f"http://{LOOPBACK}:{place.port}"
-
-
 PREFECT = Server(
     "prefect",
     ("port",),
     _program,
-    lambda place: says_well(f"{_address(place)}/api/health"),
-    _address,
-    lambda place: {"PREFECT_API_URL": f"{_address(place)}/api"},
+    lambda place: says_well(f"{place.http}/api/health"),
+    lambda place: place.http,
+    lambda place: {"PREFECT_API_URL": f"{place.http}/api"},
 )

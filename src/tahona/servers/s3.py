@@ -61,7 +61,7 @@ def _client(place: Place) -> Any:  # noqa: ANN401  (boto3 makes its classes as i
         raise SetupError("an S3 server needs the package boto3", where="up.servers", fix="pip install boto3") from error
     return boto3.client(
         "s3",
-        endpoint_url=_address(place),
+        endpoint_url=place.http,
         aws_access_key_id=_KEY,
         aws_secret_access_key=place.secret,
         region_name="us-east-1",
@@ -98,14 +98,10 @@ def _furnish(place: Place, project: Project) -> None:
             _make_bucket(_client(place), address.split("/")[2])
 
 
-def _address(place: Place) -> str:
-    return f"http://{LOOPBACK}:{place.port}"
-
-
 def _variables(place: Place) -> dict[str, str]:
     return {
-        "AWS_ENDPOINT_URL": _address(place),
-        "AWS_ENDPOINT_URL_S3": _address(place),
+        "AWS_ENDPOINT_URL": place.http,
+        "AWS_ENDPOINT_URL_S3": place.http,
         "AWS_ACCESS_KEY_ID": _KEY,
         "AWS_SECRET_ACCESS_KEY": place.secret,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -113,4 +109,4 @@ def _variables(place: Place) -> dict[str, str]:
     }
 
 
-S3 = Server("s3", _PORTS, _program, _answers, _address, _variables, _furnish)
+S3 = Server("s3", _PORTS, _program, _answers, lambda place: place.http, _variables, _furnish)

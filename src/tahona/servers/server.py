@@ -35,6 +35,11 @@ class Place:
         return next(iter(self.ports.values()))
 
     @property
+    def http(self) -> str:
+        """The address of a server that speaks HTTP on its first port."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
     def log(self) -> Path:
         return self.folder / "log"
 

@@ -163,16 +163,7 @@ class Bucket:
 
     def create(self, name: str, data: bytes) -> bool:
         """Make an object of these bytes unless there is one; return whether it was made."""
-        with self._told(writing=True):
-            try:
-                self.client.put_object(
-                    **self._at(name), Body=data, ChecksumSHA256=_base64(sha256(data).digest()), IfNoneMatch="*"
-                )
-            except exceptions.ClientError as error:
-                if _code(error) in _TAKEN:
-                    return False
-                raise
-        return True
+        return self._put(name, data, sha256(data).digest(), {"IfNoneMatch": "*"})
 
     def send(self, name: str, file: Path, digest: str, *, anew: bool = False) -> bool:
         """Make an object of the file unless there is one (``anew``: in any case); return whether it was made.
@@ -192,11 +183,14 @@ class Bucket:
             self.client.delete_object(**self._at(name))
 
     def _send_whole(self, name: str, file: Path, digest: str, free: Mapping[str, str]) -> bool:
-        with self._told(writing=True), file.open("rb") as body:
+        with file.open("rb") as body:
+            return self._put(name, body, bytes.fromhex(digest), free)
+
+    def _put(self, name: str, body: bytes | BinaryIO, digest: bytes, free: Mapping[str, str]) -> bool:
+        """Make the object in one request; return whether it was made, False where ``free`` forbade it."""
+        with self._told(writing=True):
             try:
-                self.client.put_object(
-                    **self._at(name), Body=body, ChecksumSHA256=_base64(bytes.fromhex(digest)), **free
-                )
+                self.client.put_object(**self._at(name), Body=body, ChecksumSHA256=_base64(digest), **free)
             except exceptions.ClientError as error:
                 if _code(error) in _TAKEN:
                     return False
