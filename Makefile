@@ -62,9 +62,9 @@ bench: setup  ## print the figures of benchmarks/README.md (hours when the peers
 	$(BIN)/python benchmarks/peers.py
 
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
-	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra text-es --extra xgboost --group dev --group docs --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra serve --extra text-es --extra xgboost --group dev --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements/dev.txt
-	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra text-es --extra xgboost --group test --resolution lowest-direct --python-version 3.11 \
+	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra serve --extra text-es --extra xgboost --group test --resolution lowest-direct --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements/lowest.txt
 
 lock-peers: setup  # resolve the pins of benchmarks/peers anew (needs uv)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tahona.core.records import AliasEvent, FetchedTable, RunRecord, TrialRecord, Version
+    from tahona.core.records import AliasEvent, FetchedTable, Prediction, RunRecord, TrialRecord, Version
     from tahona.core.workflow import Workflow
 
 Item = TypeVar("Item")
@@ -131,6 +131,20 @@ class Gallery(Protocol):
 
     def show_run(self, run: RunRecord, trials: Sequence[TrialRecord], files: Mapping[str, Path]) -> None:
         """Keep a finished run's trials, and its report and figures (name → file)."""
+
+
+@runtime_checkable
+class PredictionLog(Protocol):
+    """Every row that a server answered, and what turned out to be true."""
+
+    def add(self, predictions: Sequence[Prediction]) -> int:
+        """Keep them, all or none; one whose id is there already stays as it is. Return how many were new."""
+
+    def tell(self, truths: Mapping[str, str], when: str) -> Sequence[str]:
+        """Write true labels by prediction id, a later word in place of an earlier; return the ids that are unknown."""
+
+    def read(self, name: str, *, since: str = "", version: int | None = None) -> Iterator[Prediction]:
+        """Give a model's predictions, the oldest first, in bounded memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,3 +114,25 @@ class AliasEvent:
     who: str
     why: str
     when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row that was answered, as the prediction log keeps it. Times are ISO 8601 in UTC."""
+
+    id: str
+    """Unique; the client has it too."""
+    name: str
+    version: int
+    when: str
+    label: str
+    probabilities: Mapping[str, float]
+    key: str = ""
+    """Id of the key that asked, never the key; empty where none was needed."""
+    features: Mapping[str, Any] | None = None
+    """Raw cells, as far as `[serve] log_features` keeps them."""
+    warnings: tuple[str, ...] = ()
+    truth: str | None = None
+    """The true label, once somebody tells it."""
+    told: str | None = None
+    """When it was told."""

@@ -348,6 +348,46 @@ class UpPart(Part):
     `{ "data/raw/visits.sqlite" = ["python", "make_data.py"] }`."""
 
 
+class ServeLimitsPart(Part):
+    """How much a server takes; what is more is refused with 413, 429 or 503."""
+
+    body: PositiveInt = 10_000_000
+    """Bytes of a request, counted as they are read and after unpacking; an upload has a bound of its own."""
+    upload: PositiveInt = 200_000_000
+    """Bytes of an upload, all of its files together."""
+    rows: PositiveInt = 10_000
+    """Rows of a request for predictions."""
+    cell: PositiveInt = 100_000
+    """Characters of one cell of a request."""
+    concurrent: PositiveInt = 256
+    """Requests that one worker process has in hand at a time."""
+    rate: PositiveInt | None = None
+    """Requests that one key may make in a second, in each worker process; as many as it likes when absent."""
+    jobs: PositiveInt = 1
+    """Training jobs that run at a time."""
+    queue: Annotated[int, Field(ge=0)] = 10
+    """Training jobs that may wait."""
+
+
+class ServePart(Part):
+    """How `tahona serve` answers."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen at; any but a loopback address needs keys (`tahona keys`)."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen at; 0: any free one."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that predict."""
+    hosts: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names by which clients call this server (the header `Host`), besides the address that it listens at."""
+    origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
+    """Web pages' origins that a browser may call from (CORS); none when absent."""
+    log_features: bool | tuple[Annotated[str, Field(min_length=1)], ...] = True
+    """Whether the prediction log keeps the features of each row: all, none, or these columns."""
+    limits: ServeLimitsPart = ServeLimitsPart()
+    """How much is taken."""
+
+
 class Project(Part):
     """A whole project file, checked."""
 
@@ -373,6 +413,8 @@ class Project(Part):
     """How steps are run."""
     up: UpPart = UpPart()
     """Servers on this machine."""
+    serve: ServePart = ServePart()
+    """How the champion is served."""
 
     root: Annotated[Path, Field(exclude=True, strict=False)] = Path()
     """The project's folder: set by the loader, not a key of the file."""

@@ -1,0 +1,1 @@
+"""Every route but the fast one, as a FastAPI application."""

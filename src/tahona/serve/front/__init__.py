@@ -1,0 +1,1 @@
+"""What a worker is made of: no import here reaches pandas, scikit-learn, pydantic or FastAPI."""

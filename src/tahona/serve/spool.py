@@ -1,0 +1,65 @@
+"""Predictions on their way to the prediction log: files that a process appends to, and that the back empties.
+
+A process writes to a file of its own, so none waits for another, and none waits for the database. Only whole lines
+count. The back writes them to the log and then takes the file away once its writer has left it; a line that is written
+twice has the same id and is entered once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+LARGEST = 8 << 20
+"""Bytes after which a writer goes on in another file."""
+
+
+class Spool:
+    """One process's way into the spool; ``add`` costs an append to a list."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lines: list[bytes] = []
+        self._file: IO[bytes] | None = None
+
+    def add(self, line: bytes) -> None:
+        """Keep one prediction, a JSON object without line breaks, for the next `flush`."""
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Write what was added; called every tenth of a second, and at the end. Raise OSError when the disk is full."""
+        if not self._lines:
+            return
+        if self._file is None:
+            self._file = (self._folder / f"{os.getpid()}-{secrets.token_hex(6)}.open").open("ab", buffering=0)
+        lines, self._lines = self._lines, []
+        try:
+            self._file.write(b"\n".join(lines) + b"\n")
+        except OSError:
+            self._lines = lines + self._lines
+            raise
+        if self._file.tell() > LARGEST:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is left and leave the file to the back."""
+        self.flush()
+        if self._file is not None:
+            path = Path(self._file.name)
+            self._file.close()
+            self._file = None
+            path.rename(path.with_suffix(".left"))
+
+
+def read_lines(file: Path, start: int) -> Iterator[tuple[int, bytes]]:
+    """Give every whole line from the byte ``start`` on, with the byte after it."""
+    with file.open("rb") as stream:
+        stream.seek(start)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                return
+            start += len(line)
+            yield start, line
