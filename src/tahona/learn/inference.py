@@ -92,7 +92,7 @@ def infer_schema(
     for name in frame.columns:
         if name in {target, ROW, *drop}:
             continue
-        column, values, noticed = _infer_column(frame[name], name, types.get(name), formats.get(name, ""))
+        column, values, noticed = infer_column(frame[name], name, types.get(name), formats.get(name, ""))
         findings += noticed
         if column is not None:
             columns.append(column)
@@ -125,7 +125,7 @@ def _check_names(
                 raise DataError(f"there is no column '{name}' in the table", where=f"[data] {key}", fix=hint)
 
 
-def _infer_column(
+def infer_column(
     series: pd.Series[Any], name: str, declared: Kind | None, form: str
 ) -> tuple[Column | None, NDArray[Any], list[Finding]]:
     if form and declared is None:
