@@ -1,0 +1,154 @@
+"""Scoring what cannot be compiled: one thread, and whoever comes while it works is scored together next.
+
+Nothing waits for company. A lone request is scored at once; the busier the server, the larger the batches, and the less
+each row costs. Every request's rows are read and cleaned by themselves, so a bad row fails its own request only and no
+cleaning function sees another client's rows; the models are then asked once for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tahona.bundle.predict import DROPPED, raw_columns, row_warnings, score
+from tahona.errors import DataError
+
+if TYPE_CHECKING:
+    from tahona.bundle.bundle import Bundle
+    from tahona.learn.columns import Columns
+
+MOST_ROWS = 10_000
+"""Rows that are scored in one go; a request of more is scored alone."""
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the bundle says of a request's rows, in their order."""
+
+    labels: NDArray[Any]
+    """(n,) texts; None where a cleaning function dropped the row."""
+    probabilities: NDArray[np.float64]
+    """(n, k); NaN where the row was dropped."""
+    warnings: NDArray[Any]
+    """(n,) texts, joined by semicolons."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    bundle: Bundle
+    rows: Sequence[Row]
+    answer: asyncio.Future[Scored]
+
+
+class Batcher:
+    """The one scoring thread of a process; used from one event loop."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "scoring")
+        self._waiting: list[_Asked] = []
+        self._working: asyncio.Task[None] | None = None
+
+    async def score(self, bundle: Bundle, rows: Sequence[Row]) -> Scored:
+        """Score raw rows: the same bits as alone. Raise DataError for rows that the bundle cannot read."""
+        asked = _Asked(bundle, rows, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work())
+        return await asked.answer
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while batch := self._next():
+            done = loop.run_in_executor(self._thread, score_together, batch[0].bundle, [asked.rows for asked in batch])
+            await asyncio.wait([done])
+            error = done.exception()
+            for asked, scored in zip(batch, [error] * len(batch) if error else done.result(), strict=True):
+                if asked.answer.done():
+                    continue  # its client has gone
+                if isinstance(scored, BaseException):
+                    asked.answer.set_exception(scored)
+                else:
+                    asked.answer.set_result(scored)
+        self._working = None
+
+    def _next(self) -> list[_Asked]:
+        """Take the requests for one bundle, the longest waiting first, up to the most rows."""
+        waiting = [asked for asked in self._waiting if not asked.answer.done()]
+        batch: list[_Asked] = []
+        rows = 0
+        for asked in waiting:
+            if asked.bundle is waiting[0].bundle and (not batch or rows + len(asked.rows) <= MOST_ROWS):
+                batch.append(asked)
+                rows += len(asked.rows)
+        self._waiting = [asked for asked in waiting if asked not in batch]
+        return batch
+
+    def close(self) -> None:
+        """End the thread once what it has in hand is done."""
+        self._thread.shutdown()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """A request's rows behind the cleaning functions: which were kept of how many, and their columns."""
+
+    count: int
+    kept: NDArray[np.int64]
+    columns: Columns
+
+
+def read_rows(bundle: Bundle, rows: Sequence[Row]) -> Read:
+    """Read and clean raw rows. Raise DataError naming column and row of what cannot be read."""
+    return Read(len(rows), *raw_columns(bundle, rows))
+
+
+def score_together(bundle: Bundle, requests: Sequence[Sequence[Row]]) -> list[Scored | DataError]:
+    """Score several requests' rows at once; one that cannot be read has its error in its place."""
+    read = [_read_or_error(bundle, rows) for rows in requests]
+    scored = iter(score_read(bundle, [each for each in read if isinstance(each, Read)]))
+    return [next(scored) if isinstance(each, Read) else each for each in read]
+
+
+def _read_or_error(bundle: Bundle, rows: Sequence[Row]) -> Read | DataError:
+    try:
+        return read_rows(bundle, rows)
+    except DataError as error:
+        return error
+
+
+def score_read(bundle: Bundle, requests: Sequence[Read]) -> list[Scored]:
+    """Score several requests' columns at once."""
+    ends = np.cumsum([each.kept.size for each in requests], dtype=np.int64)
+    if not ends.size or ends[-1] == 0:
+        return [_dropped(bundle, each.count) for each in requests]
+    parts = [each.columns for each in requests if each.kept.size]
+    columns = (
+        parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    )
+    proba, codes = score(bundle, columns)
+    warnings = row_warnings(bundle, columns)
+    labels = np.asarray(bundle.schema.labels, dtype=object)[codes]
+    answers = []
+    for each, end in zip(requests, ends.tolist(), strict=True):
+        rows = slice(end - each.kept.size, end)
+        answer = _dropped(bundle, each.count)
+        answer.labels[each.kept] = labels[rows]
+        answer.probabilities[each.kept] = proba[rows]
+        answer.warnings[each.kept] = warnings[rows]
+        answers.append(answer)
+    return answers
+
+
+def _dropped(bundle: Bundle, count: int) -> Scored:
+    """Return the answer to rows that the cleaning functions dropped."""
+    labels: NDArray[Any] = np.full(count, None, dtype=object)
+    warnings: NDArray[Any] = np.full(count, DROPPED, dtype=object)
+    return Scored(labels, np.full((count, len(bundle.schema.labels)), np.nan), warnings)
