@@ -78,12 +78,17 @@ class Row:
         return f"| {self.what} | {self.value} | {promise} |"
 
 
+def compiled() -> dict[str, str]:
+    """Return the environment in which Python keeps modules compiled, as pip leaves those of an installed package."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def measure(command: Sequence[object], folder: Path) -> Cost:
     """Run a command to its end and return what the operating system says it used; stop everything when it fails."""
     with tempfile.TemporaryFile(dir=folder) as out, tempfile.TemporaryFile(dir=folder) as err:
         process = subprocess.Popen(
             [str(word) for word in command],
-            env={**os.environ, **ONE_THREAD, "CI": "1"},
+            env={**compiled(), **ONE_THREAD, "CI": "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

@@ -194,9 +194,11 @@ def known_keys(path: KeyPath) -> tuple[str, ...]:
 
 def description(path: KeyPath) -> str:
     """Return the first sentence of a key's description."""
+    from tahona.project.meanings import meanings
+
     model = _model_at(path[:-1])
-    field = model.model_fields.get(str(path[-1])) if model and path else None
-    return (field.description or "").partition("\n")[0].rstrip(".") if field else ""
+    text = meanings(model).get(str(path[-1]), "") if model and path else ""
+    return text.partition("\n")[0].rstrip(".")
 
 
 def _model_at(path: KeyPath) -> type[BaseModel] | None:

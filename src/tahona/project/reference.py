@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from tahona.core.families import FAMILY_NAMES
+from tahona.project import model
+from tahona.project.meanings import meanings
 from tahona.project.model import Project
 from tahona.project.problems import NOT_KEYS
 
@@ -32,6 +36,8 @@ def json_schema() -> dict[str, Any]:
     from tahona.core.metrics import METRICS
 
     schema = Project.model_json_schema()
+    for title, part in (("Project", schema), *schema["$defs"].items()):
+        _describe(part, getattr(model, title))
     for name in NOT_KEYS:
         del schema["properties"][name]
     sections = list(schema["properties"])
@@ -50,6 +56,12 @@ def json_schema() -> dict[str, Any]:
     train["models"]["items"]["enum"] = list(FAMILY_NAMES)
     train["metric"]["enum"] = list(METRICS)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "tahona.toml"}
+
+
+def _describe(part: dict[str, Any], table: type[BaseModel]) -> None:
+    """Write into the table's schema what its keys mean."""
+    for name, text in meanings(table).items():
+        part["properties"][name]["description"] = text
 
 
 def all_keys() -> tuple[KeyReference, ...]:
