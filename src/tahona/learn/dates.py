@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tahona.errors import DataError
-from tahona.learn.values import Cells, canonical, each, is_null, is_series
+from tahona.learn.values import Cells, each, is_series
+from tahona.scorer.times import ISO, NULL, from_text, microseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NULL = int(np.iinfo(np.int64).min)  # numpy's own NaT
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _YEAR_LAST = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})( \d{1,2}:\d{2}(:\d{2})?)?")
 _YEAR_FIRST = re.compile(r"\d{4}([/.])\d{1,2}\1\d{1,2}( \d{1,2}:\d{2}(:\d{2})?)?")
 _NAMED = ("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y")
@@ -40,8 +37,8 @@ def read_times(values: Cells | pd.Series[Any], name: str, form: str = "") -> NDA
         cells = list(values.to_numpy(dtype=object)) if is_series(values) else values
         stamps = np.array(each(cells, _reader(form), name), dtype=np.int64)
         if is_series(values):  # some versions give the epoch for a null of Arrow's
-            stamps[values.isna().to_numpy(dtype=bool)] = _NULL
-    return np.where(stamps == _NULL, np.nan, stamps / 1e6)
+            stamps[values.isna().to_numpy(dtype=bool)] = NULL
+    return np.where(stamps == NULL, np.nan, stamps / 1e6)
 
 
 def _reader(form: str) -> Callable[[object], int]:
@@ -49,53 +46,18 @@ def _reader(form: str) -> Callable[[object], int]:
 
     def read(value: object) -> int:
         if not isinstance(value, str):
-            return _microseconds(value, form)
+            return microseconds(value, form)
         if value not in seen:
-            seen[value] = _from_text(value, form)
+            seen[value] = from_text(value, form)
         return seen[value]
 
     return read
 
 
-def _microseconds(value: object, form: str) -> int:
-    if is_null(value):
-        return _NULL
-    if isinstance(value, np.datetime64):
-        return int(value.astype("datetime64[us]").astype(np.int64))
-    if isinstance(value, datetime):
-        return _since_epoch(value)
-    if isinstance(value, date):
-        return _since_epoch(datetime(value.year, value.month, value.day, tzinfo=UTC))
-    if form and isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        return _from_text(canonical(value) or "", form)  # 20260131 with "%Y%m%d"
-    raise DataError(
-        f"a {type(value).__name__} stands where a date is expected",
-        fix="Write an ISO 8601 date, or turn numbers into dates in a cleaning function.",
-    )
-
-
-def _since_epoch(value: datetime) -> int:
-    span = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-
-
-def _from_text(value: str, form: str) -> int:
-    text = value.strip()
-    try:
-        if form:
-            return _since_epoch(datetime.strptime(text, form))  # noqa: DTZ007 - no zone means UTC
-        if _ISO.fullmatch(text):
-            return _since_epoch(datetime.fromisoformat(text))
-    except ValueError:
-        pass
-    wanted = f"of the form {form}" if form else "in ISO 8601 form (2026-01-31)"
-    raise DataError(f"the text is not a date {wanted}", fix="Mend it, or declare another form in [data.formats].")
-
-
 def looks_like_date(text: str) -> bool:
     """Tell whether the text has the outline of a date, whatever day and month are."""
     text = text.strip()
-    return any(pattern.fullmatch(text) for pattern in (_ISO, _YEAR_LAST, _YEAR_FIRST))
+    return any(pattern.fullmatch(text) for pattern in (ISO, _YEAR_LAST, _YEAR_FIRST))
 
 
 def find_format(distinct: Collection[str], name: str) -> str | None:
@@ -106,7 +68,7 @@ def find_format(distinct: Collection[str], name: str) -> str | None:
     texts = [text.strip() for text in distinct]
     if not texts:
         return None
-    iso = [_ISO.fullmatch(text) for text in texts]
+    iso = [ISO.fullmatch(text) for text in texts]
     if all(iso):
         zones = {(match[1] or "").replace("Z", "+00:00").replace(":", "") for match in iso if match}
         if len(zones) > 1:
@@ -127,7 +89,7 @@ def mixed_zones(name: str, count: int) -> DataError:
 def _reads(texts: Collection[str], form: str) -> bool:
     try:
         for text in texts:
-            _from_text(text, form)
+            from_text(text, form)
     except DataError:
         return False
     return True
