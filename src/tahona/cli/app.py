@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from tahona.cli import collecting, database, mlflow, models, names, orchestrators, predicting, project, runs, servers
+from tahona.cli import (
+    collecting,
+    database,
+    mlflow,
+    models,
+    names,
+    orchestrators,
+    predicting,
+    project,
+    runs,
+    servers,
+    serving,
+)
 
 app = typer.Typer(
     name="tahona",
@@ -22,6 +34,7 @@ orchestrating.command("install")(orchestrators.install)
 orchestrating.command("list")(orchestrators.list_all)
 storing = typer.Typer(help="The ledger's database.", no_args_is_help=True)
 naming = typer.Typer(help="File names.", no_args_is_help=True)
+keeping = typer.Typer(help="Keys for the HTTP API.", no_args_is_help=True)
 tracking = typer.Typer(help="A ledger in MLflow.", no_args_is_help=True)
 
 
@@ -57,6 +70,7 @@ app.command("promote")(models.promote)
 app.command("rollback")(models.rollback)
 app.command("history")(models.history)
 app.command("predict")(predicting.predict)
+app.command("serve")(serving.serve)
 app.command("up")(servers.up)
 app.command("down")(servers.down)
 app.command("check")(project.check)
@@ -67,6 +81,9 @@ naming.command("check")(names.check)
 storing.command("setup")(database.setup)
 storing.command("check")(database.check)
 storing.command("upgrade")(database.upgrade)
+keeping.command("create")(serving.create)
+keeping.command("list")(serving.list_all)
+keeping.command("remove")(serving.remove)
 tracking.command("ui")(mlflow.ui)
 for known in orchestrators.NAMES:
     export.command(known, help=f"Write the run as a file of {known.capitalize()}.")(orchestrators.exporter(known))
@@ -74,4 +91,5 @@ app.add_typer(export, name="export")
 app.add_typer(orchestrating, name="orchestrators")
 app.add_typer(naming, name="names")
 app.add_typer(storing, name="db")
+app.add_typer(keeping, name="keys")
 app.add_typer(tracking, name="mlflow")

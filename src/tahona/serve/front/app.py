@@ -1,0 +1,141 @@
+"""The ASGI application of a worker."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from http import HTTPStatus
+
+from tahona.serve.access import Route
+from tahona.serve.front.gate import Gate
+from tahona.serve.front.journal import Journal
+from tahona.serve.front.model import Loaded
+from tahona.serve.front.passing import Passage
+from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
+from tahona.serve.front.settings import Settings
+from tahona.serve.front.visit import GONE, ClientGoneError, Headers, Receive, RefusedError, Scope, Send, Visit
+from tahona.serve.places import Places
+from tahona.serve.problems import Problem
+from tahona.serve.telling import tell
+from tahona.serve.troubles import is_silent, read_troubles
+
+HEALTH, READY, PREDICT, UPLOAD = "/health", "/ready", "/predict", "/upload"
+_ALIVE = b'{"status":"alive"}'
+_CLOSE: Headers = [(b"connection", b"close")]
+
+
+class Front:
+    """Answers what a worker answers itself, and passes the rest on."""
+
+    def __init__(self, settings: Settings, places: Places, journal: Journal) -> None:
+        self._settings = settings
+        self._places = places
+        self._journal = journal
+        self._prefix, self._count = secrets.token_urlsafe(9), 0
+        self._in_hand = 0
+        self._predicting: Predicting | None = None
+        self.loaded: Loaded | None = None
+        self.gate = Gate(settings)
+        self.passage = Passage(settings.back)
+        self.why_not = "the model is being loaded"
+        """Why there is no champion, as far as this worker knows."""
+        self.leaving = False
+        """No longer ready; what still comes is answered, and its connection closed."""
+
+    def take_up(self, loaded: Loaded) -> None:
+        """Answer by this champion from the next request on."""
+        made = None if loaded.compiled is None else Predicting(loaded, loaded.compiled, self._settings, self._journal)
+        self.loaded, self._predicting = loaded, made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._count += 1
+        visit = Visit(scope, f"{self._prefix}{self._count:x}", receive, send, dict(scope["headers"]))
+        self._in_hand += 1
+        try:
+            await self._answer(visit)
+        except RefusedError as error:
+            await _refuse(visit, error)
+        except ClientGoneError:
+            visit.status = GONE
+        except Exception as error:  # the border of the process: a bug is an answer too, and a line in the log
+            _tell_bug(visit, error)
+            if visit.status:
+                raise
+            await _refuse(visit, RefusedError(Problem(500, "a fault of the server; its log has more under this id")))
+        finally:
+            self._in_hand -= 1
+            self._journal.request(visit)
+
+    async def _answer(self, visit: Visit) -> None:
+        if self.leaving:
+            visit.extra = _CLOSE
+        self.gate.check(visit)
+        path = visit.route.path
+        if path == HEALTH:
+            await visit.answer(200, JSON, _ALIVE)
+            return
+        if path == READY:
+            await self._tell_ready(visit)
+            return
+        if self._in_hand > self._settings.concurrent:
+            raise RefusedError(Problem(503, "the server has as much in hand as it takes", retry_after=1))
+        if path == PREDICT:
+            loaded, predicting = self.loaded, self._predicting
+            if loaded is None:
+                raise RefusedError(Problem(503, self.why_not, fix="try again in a moment", retry_after=1))
+            if not goes_to_the_back(visit, loaded) and predicting is not None:
+                await predicting.answer(visit)
+                return
+        await self.passage.take(visit, self._limit(visit.route))
+
+    def _limit(self, route: Route) -> int:
+        return self._settings.upload if route.path == UPLOAD else self._settings.body
+
+    async def _tell_ready(self, visit: Visit) -> None:
+        """Say whether predictions are answered here, and what else does not work."""
+        loaded = self.loaded
+        troubles = _troubles(self._places)
+        if loaded is None:
+            troubles.insert(0, self.why_not)
+        if self.leaving:
+            troubles.insert(0, "the server is ending")
+        ready = loaded is not None and not self.leaving
+        document = {
+            "ready": ready,
+            "model": loaded.champion.name if loaded else None,
+            "version": loaded.champion.version if loaded else None,
+            "troubles": troubles,
+        }
+        headers: Headers = [(b"cache-control", b"no-store"), *([] if ready else [(b"retry-after", b"1")])]
+        await visit.answer(200 if ready else 503, JSON, json.dumps(document).encode(), headers)
+
+
+def _troubles(places: Places) -> list[str]:
+    """Return what the back cannot do, in sentences."""
+    if is_silent(places.troubles):
+        return ["the part of the server that follows the ledger does not answer"]
+    return [trouble.what for trouble in read_troubles(places.troubles)]
+
+
+def _tell_bug(visit: Visit, error: Exception) -> None:
+    """Write down where an exception came from; its text may hold data, so it is left out."""
+    trace, places = error.__traceback__, []
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    tell("fault", id=visit.id, kind=type(error).__name__, places=places[-8:])
+
+
+async def _refuse(visit: Visit, refused: RefusedError) -> None:
+    """Send the problem, unless an answer has begun."""
+    problem = replace(refused.problem, id=visit.id)
+    if problem.status == HTTPStatus.NO_CONTENT:
+        visit.status = problem.status
+        start = {"type": "http.response.start", "status": 204, "headers": [*visit.extra, *refused.headers]}
+        await visit.send(start)
+        await visit.send({"type": "http.response.body", "body": b""})
+        return
+    headers = [(name.encode(), value.encode()) for name, value in problem.headers().items() if name != "content-type"]
+    body = problem.body()
+    await visit.answer(problem.status, b"application/problem+json", body, [*headers, *refused.headers])

@@ -1,0 +1,71 @@
+"""What a worker follows: the champion's file and the file of keys, looked at ten times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tahona.errors import TahonaError
+from tahona.serve.champion import Champion, read_champion
+from tahona.serve.front.app import Front
+from tahona.serve.front.model import load_champion
+from tahona.serve.front.rows import Limits
+from tahona.serve.keys import keys_file, read_keys
+from tahona.serve.places import Places
+from tahona.serve.telling import tell
+
+_Look = tuple[int, int, int] | None
+
+
+class Follower:
+    """Gives the application the keys and the champion that hold."""
+
+    def __init__(self, front: Front, places: Places, limits: Limits) -> None:
+        self._front = front
+        self._limits = limits
+        self._keys, self._champion = keys_file(places.root), places.champion
+        self._seen: dict[Path, _Look] = {}
+
+    def follow_keys(self) -> None:
+        """Take up the file of keys if it is another; a damaged one lets nobody in who was not let in before."""
+        if not self._is_new(self._keys):
+            return
+        gate = self._front.gate
+        try:
+            gate.keys = read_keys(self._keys)
+        except TahonaError as error:
+            gate.keys = gate.keys or {}
+            tell("the keys cannot be read; those known before hold", why=str(error))
+
+    async def follow_champion(self) -> None:
+        """Load what the file names, in a thread, and answer by it from then on; what cannot be loaded is told."""
+        if not self._is_new(self._champion):
+            return
+        champion = read_champion(self._champion)
+        front = self._front
+        if champion is None:
+            front.why_not = "no version is champion yet"
+        elif front.loaded is None or front.loaded.champion != champion:
+            await self._load(champion)
+
+    async def _load(self, champion: Champion) -> None:
+        front = self._front
+        try:
+            front.take_up(await asyncio.to_thread(load_champion, champion, self._limits))
+        except (TahonaError, OSError) as error:
+            front.why_not = f"the bundle of version {champion.version} cannot be loaded"
+            tell("a worker keeps what it has", version=champion.version, why=str(error))
+            return
+        tell("a worker took up a version", version=champion.version, slow=champion.slow)
+
+    def _is_new(self, file: Path) -> bool:
+        """Tell whether the file is another than at the last look."""
+        try:
+            about = file.stat()
+            now: _Look = (about.st_mtime_ns, about.st_ino, about.st_size)
+        except FileNotFoundError:
+            now = None
+        if file in self._seen and self._seen[file] == now:
+            return False
+        self._seen[file] = now
+        return True

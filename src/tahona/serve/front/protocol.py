@@ -1,0 +1,85 @@
+"""Bounds that uvicorn's HTTP protocol does not have: how long headers may be, and how long they may take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tahona.serve.problems import Problem
+
+HEADERS = 32 << 10
+"""Bytes of a request line and its headers."""
+PATIENCE = 15.0
+"""Seconds for a connection to send its request's headers, and for a body to send its next bytes."""
+LINGER = 5.0
+"""Seconds in which a body is read that was answered before its end, so that the client sees the answer."""
+CONNECTIONS = 4096
+"""Connections that one worker holds."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _size = 0
+    _whole = True
+    _last = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._last = self.loop.time()
+        self._whole = False
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._last = self.loop.time()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._size = 0
+        self._whole = False
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count(len(name) + len(value))
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._whole = True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole and self.transport is not None:
+            self.loop.call_later(LINGER, self._end_unless_whole)
+
+    def is_stuck(self, now: float) -> bool:
+        """Tell whether a request has begun (or none ever did) and no more of it has come for long."""
+        return not self._whole and now - self._last > PATIENCE
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > HEADERS and not self.transport.is_closing():
+            problem = Problem(431, f"the headers have more than {HEADERS} bytes")
+            body = problem.body()
+            headers = {**problem.headers(), "content-length": str(len(body)), "connection": "close"}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            self.transport.write(STATUS_LINE[431] + lines.encode() + b"\r\n" + body)
+            self.transport.close()
+
+    def _end_unless_whole(self) -> None:
+        if not self._whole and not self.transport.is_closing():
+            self.transport.close()
+
+
+def end_stuck(connections: set[Any], now: float) -> None:
+    """Close the connections that hold a place and send nothing."""
+    for connection in list(connections):
+        if connection.is_stuck(now) and not connection.transport.is_closing():
+            connection.transport.close()
