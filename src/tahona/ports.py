@@ -134,6 +134,17 @@ class Gallery(Protocol):
 
 
 @runtime_checkable
+class Signpost(Protocol):
+    """What a ledger may do besides: be asked several times a second, for a server that follows its champion."""
+
+    def pointed(self, name: str, alias: str) -> int:
+        """Return the number of the version that the alias points at, 0 for none. It costs next to nothing.
+
+        Raise SetupError soon when the ledger is away; nothing is waited for.
+        """
+
+
+@runtime_checkable
 class PredictionLog(Protocol):
     """Every row that a server answered, and what turned out to be true."""
 

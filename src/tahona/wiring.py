@@ -18,7 +18,7 @@ from tahona.core.spelling import did_you_mean
 from tahona.errors import InputError, SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.taking_in import enter_versions
-from tahona.ports import Executor, Ledger, Orchestrator, Publisher, Source, Store
+from tahona.ports import Executor, Ledger, Orchestrator, PredictionLog, Publisher, Source, Store
 from tahona.project.model import DataPart, Project
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "postgresql": "tahona.ledgers.sql:open_ledger",
         "postgres": "tahona.ledgers.sql:open_ledger",
         "mlflow": "tahona.ledgers.mlflow:open_ledger",
+    },
+    "prediction logs": {
+        "sqlite": "tahona.ledgers.predictions:open_prediction_log",
+        "postgresql": "tahona.ledgers.predictions:open_prediction_log",
+        "postgres": "tahona.ledgers.predictions:open_prediction_log",
     },
     "databases": {
         "sqlite": "tahona.ledgers.database:open_database",
@@ -186,6 +191,14 @@ def open_ledger(project: Project) -> Ledger:
     """Open the ledger; its tables are made or brought up to date."""
     url = project.stores.ledger
     return cast("Ledger", adapter("ledgers", scheme(url), where="stores.ledger")(url, project.root))
+
+
+def open_prediction_log(project: Project) -> PredictionLog:
+    """Open the prediction log: in the ledger's database where that has Tahona's tables, else in a file of its own."""
+    url = project.stores.ledger
+    if scheme(url) not in ADAPTERS["prediction logs"]:
+        url = "sqlite:///.tahona/predictions.db"
+    return cast("PredictionLog", adapter("prediction logs", scheme(url))(url, project.root))
 
 
 def open_database(project: Project) -> LedgerDatabase:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tahona.core.records import AliasEvent, RunRecord, StepRecord, Version
+from tahona.core.records import AliasEvent, Prediction, RunRecord, StepRecord, Version
 from tahona.errors import SetupError
 from tahona.ledgers.address import file_of, parse, under
 from tahona.ledgers.engine import REVISIONS, SqlDatabase
@@ -137,6 +137,7 @@ class LedgerDatabase:
 
 def _write_everything(connection: Connection) -> None:
     """Write a row into each table, so that each right to write is asked for."""
+    from tahona.ledgers.predictions import insert_predictions
     from tahona.ledgers.registry import insert_version, write_move
     from tahona.ledgers.runs import write_run
 
@@ -147,3 +148,4 @@ def _write_everything(connection: Connection) -> None:
     )
     number = insert_version(connection, Version(_TRIAL, _TRIAL, "", "", {}, "")).number
     write_move(connection, AliasEvent(_TRIAL, _TRIAL, number, 0, "register", "", "", ""))
+    insert_predictions(connection, [Prediction(_TRIAL, _TRIAL, number, "", "", {})])

@@ -2,7 +2,8 @@
 
 SQLite and PostgreSQL differ in `sqlite.py`, in `postgres.py` and in the triggers of the migrations, nowhere else.
 
-Every transaction opens its own connection and closes it, so a ledger may be used by many processes and after a fork.
+Every transaction but a `peek` opens its own connection and closes it, so a ledger may be used by many processes and
+after a fork.
 Another process, or a process started after a ``kill -9``, sees all of a transaction or none.
 """
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.exc import DBAPIError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The migrations this Tahona has, the newest last. A test compares them with the files."""
 ATTEMPTS = 50
 """How often a write is tried when another process took its key first; each try sees what the others wrote."""
 RETURNS = 15.0
 """Seconds that a transaction waits for a server that answered before: so long may a restart take."""
+PEEK = 1.0
+"""Seconds that somebody waits who asks again soon."""
 _PAUSE = 0.2
 
 Given = TypeVar("Given")
@@ -39,6 +42,7 @@ class Kind(Protocol):
     DRIVER: str
     READING: Mapping[str, Any]
     UPGRADED_WHEN_OPENED: bool
+    KEPT: bool
 
     def arguments(self, url: URL, patience: float) -> Mapping[str, Any]: ...
     def tune(self, engine: Engine, patience: float) -> None: ...
@@ -63,11 +67,7 @@ class SqlDatabase:
         self._patience = patience
         self._wait = min(RETURNS, patience)
         self._engine = _engine(self.url, self._kind, patience, self.place)
-
-    @property
-    def upgraded_when_opened(self) -> bool:
-        """Whether an older ledger is brought up to date without a question."""
-        return self._kind.UPGRADED_WHEN_OPENED
+        self._peeking: Engine | None = None
 
     def make_room(self) -> None:
         """Make the folder of a SQLite file."""
@@ -83,6 +83,33 @@ class SqlDatabase:
         """Do it in one transaction; again from the start when another process took a key meanwhile."""
         with self.reported():
             return self._again(deed, {"tahona_writes": True})
+
+    def peek(self, deed: Callable[[Connection], Given]) -> Given:
+        """Do it as `read` does, many times a second: where connecting is dear, on a connection that is kept.
+
+        Nothing is waited for: a database that is held or away is a SetupError at once.
+        """
+        if self._peeking is None:
+            self._peeking = _engine(self.url, self._kind, PEEK, self.place, kept=self._kind.KEPT)
+        with self.reported(), self._peeking.connect() as connection, connection.begin():
+            return deed(connection)
+
+    def furnish(self) -> None:
+        """Make the tables where they are missing, and bring those of a SQLite file up to date.
+
+        Raise SetupError for those of an older Tahona on a server, and of a newer one anywhere.
+        """
+        self.make_room()
+        revision = self.revision()
+        if revision == REVISIONS[-1]:
+            return
+        if revision and not self._kind.UPGRADED_WHEN_OPENED:
+            raise SetupError(
+                f"the ledger's tables are those of an older Tahona ({revision}; this one has {REVISIONS[-1]})",
+                where=self.place,
+                fix="tahona db upgrade; whoever uses this ledger then needs this version of Tahona, too",
+            )
+        self.migrate()
 
     def revision(self) -> str:
         """Return the revision of the tables, the empty string when there are none."""
@@ -184,15 +211,18 @@ def _kind(url: URL, place: str) -> Kind:
     return kind
 
 
-def _engine(url: URL, kind: Kind, patience: float, place: str) -> Engine:
+def _engine(url: URL, kind: Kind, patience: float, place: str, *, kept: bool = False) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.exc import NoSuchModuleError
-    from sqlalchemy.pool import NullPool
+    from sqlalchemy.pool import NullPool, QueuePool
 
     try:
         # hide_parameters: a message never shows a value. NullPool: nothing is held that a fork would share.
         engine = create_engine(
-            url, hide_parameters=True, poolclass=NullPool, connect_args=dict(kind.arguments(url, patience))
+            url,
+            hide_parameters=True,
+            poolclass=QueuePool if kept else NullPool,
+            connect_args=dict(kind.arguments(url, patience)),
         )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise _no_driver(url, place, f'pip install "{kind.DRIVER}"') from error

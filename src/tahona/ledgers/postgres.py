@@ -14,6 +14,8 @@ READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_
 """A run's rows lie in four tables: one snapshot for all of them."""
 UPGRADED_WHEN_OPENED = False
 """Others work with this database too, perhaps with an older Tahona: `tahona db upgrade` is a decision."""
+KEPT = True
+"""Whether a connection is kept for the next peek. Greeting a server with a password takes milliseconds of both."""
 
 _MAINTENANCE = "postgres"
 """The database that every server has; from there another one is made."""

@@ -88,6 +88,12 @@ def write_move(connection: Connection, event: AliasEvent) -> None:
     connection.execute(insert(EVENTS).values(**row, seal=digest_json(row)))
 
 
+def read_alias(connection: Connection, name: str, alias: str) -> int:
+    """Return the number of the version that the alias points at, 0 for none."""
+    there = (ALIASES.c.name == name) & (ALIASES.c.alias == alias)
+    return connection.execute(select(ALIASES.c.version).where(there)).scalar() or 0
+
+
 def read_history(connection: Connection, name: str) -> tuple[AliasEvent, ...]:
     """Return a model's events in the order in which they were written. Raise IntegrityError if one is missing."""
     query = select(EVENTS).where(EVENTS.c.name == name).order_by(EVENTS.c.id)

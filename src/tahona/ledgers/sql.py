@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tahona.errors import SetupError
 from tahona.ledgers.address import parse, under
-from tahona.ledgers.engine import REVISIONS, SqlDatabase
+from tahona.ledgers.engine import SqlDatabase
 
 if TYPE_CHECKING:
     from tahona.core.records import AliasEvent, RunRecord, Version
@@ -30,17 +29,7 @@ class SqlLedger:
         """
         self._database = SqlDatabase(url, patience=patience)
         self.place = self._database.place
-        self._database.make_room()
-        revision = self._database.revision()
-        if revision == REVISIONS[-1]:
-            return
-        if revision and not self._database.upgraded_when_opened:
-            raise SetupError(
-                f"the ledger's tables are those of an older Tahona ({revision}; this one has {REVISIONS[-1]})",
-                where=self.place,
-                fix="tahona db upgrade; whoever uses this ledger then needs this version of Tahona, too",
-            )
-        self._database.migrate()
+        self._database.furnish()
 
     def save_run(self, run: RunRecord) -> None:
         """Write the run, whole; a run with the same id is replaced."""
@@ -81,3 +70,12 @@ class SqlLedger:
         from tahona.ledgers.registry import read_history
 
         return self._database.read(lambda connection: read_history(connection, name))
+
+    def pointed(self, name: str, alias: str) -> int:
+        """Return the number of the version that the alias points at, 0 for none; nothing is waited for.
+
+        What it says was not checked against the history; `versions` does that.
+        """
+        from tahona.ledgers.registry import read_alias
+
+        return self._database.peek(lambda connection: read_alias(connection, name, alias))

@@ -20,6 +20,8 @@ _OURS = b"alembic_version"
 """Stands in every ledger's file, in the statement that made the table."""
 UPGRADED_WHEN_OPENED = True
 """The file is this project's own: nobody with an older Tahona is locked out."""
+KEPT = False
+"""Whether a connection is kept for the next peek. Opening a file costs little, and another may lie there by then."""
 
 
 def arguments(url: URL, patience: float) -> Mapping[str, Any]:  # noqa: ARG001  (every kind has the same functions)

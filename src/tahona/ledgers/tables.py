@@ -128,3 +128,21 @@ EVENTS = Table(
     Column("happened", String(40), nullable=False),
     Column("seal", String(64), nullable=False, server_default=""),  # the digest of all other columns but the id
 )
+
+# A row that was answered. Wide enough for what is ours; what a client sent stands in the Text columns.
+PREDICTIONS = Table(
+    "predictions",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("happened", String(40), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("probabilities_json", Text, nullable=False),
+    Column("features_json", Text),
+    Column("warnings_json", Text, nullable=False),
+    Column("truth", Text),
+    Column("told", String(40)),
+    Index(None, "name", "happened"),
+)

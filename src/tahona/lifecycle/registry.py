@@ -14,6 +14,8 @@ from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.running import now
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from tahona.project.functions import UserFunction
@@ -43,8 +45,13 @@ def champion(versions: Sequence[Version]) -> Version | None:
 
 def open_bundle(opened: OpenProject, version: Version) -> Bundle:
     """Load a registered bundle: the store checks its bytes against the digest in the ledger before they are read."""
-    bundle = load_bundle(opened.store.get(version.bundle_digest))
-    return replace(bundle, version=version.number, clean=cleaning_of(opened, bundle))
+    return bundle_in(opened, version.number, opened.store.get(version.bundle_digest))
+
+
+def bundle_in(opened: OpenProject, number: int, file: Path) -> Bundle:
+    """Load a registered bundle, of which the number is known, from the file that the store gave for it."""
+    bundle = load_bundle(file)
+    return replace(bundle, version=number, clean=cleaning_of(opened, bundle))
 
 
 def cleaning_of(opened: OpenProject, bundle: Bundle) -> Callable[[pd.DataFrame], pd.DataFrame] | None:

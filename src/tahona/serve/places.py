@@ -23,9 +23,19 @@ class Places:
         return self.folder / "champion.json"
 
     @property
+    def troubles(self) -> Path:
+        """What the back cannot do at present: see `tahona.serve.troubles`."""
+        return self.folder / "troubles.json"
+
+    @property
     def spool(self) -> Path:
         """Predictions on their way to the prediction log: see `tahona.serve.spool`."""
         return self.folder / "spool"
+
+    @property
+    def meters(self) -> Path:
+        """What the workers count: see `tahona.serve.metering`."""
+        return self.folder / "meters"
 
     @property
     def datasets(self) -> Path:
@@ -39,5 +49,5 @@ class Places:
 
     def make(self) -> None:
         """Make the folders, for the owner's eyes alone."""
-        for folder in (self.folder, self.spool, self.datasets, self.jobs):
+        for folder in (self.folder, self.spool, self.meters, self.datasets, self.jobs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,17 +1,18 @@
 """Predictions on their way to the prediction log: files that a process appends to, and that the back empties.
 
 A process writes to a file of its own, so none waits for another, and none waits for the database. Only whole lines
-count. The back writes them to the log and then takes the file away once its writer has left it; a line that is written
-twice has the same id and is entered once.
+count. The back writes them to the log and then takes the file away once its writer has left it (or is gone: its tag
+stands in the name); a line that is written twice has the same id and is entered once.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from tahona.owners import tag
 
 LARGEST = 8 << 20
 """Bytes after which a writer goes on in another file."""
@@ -34,13 +35,10 @@ class Spool:
         if not self._lines:
             return
         if self._file is None:
-            self._file = (self._folder / f"{os.getpid()}-{secrets.token_hex(6)}.open").open("ab", buffering=0)
-        lines, self._lines = self._lines, []
-        try:
-            self._file.write(b"\n".join(lines) + b"\n")
-        except OSError:
-            self._lines = lines + self._lines
-            raise
+            self._file = (self._folder / f"{tag()}-{secrets.token_hex(6)}.open").open("ab", buffering=0)
+        lines = self._lines[:]  # another thread may add meanwhile
+        _append(self._file, b"\n".join(lines) + b"\n")
+        del self._lines[: len(lines)]
         if self._file.tell() > LARGEST:
             self.close()
 
@@ -49,9 +47,20 @@ class Spool:
         self.flush()
         if self._file is not None:
             path = Path(self._file.name)
+            path.rename(path.with_suffix(".left"))  # before it is closed: a left file is taken away
             self._file.close()
             self._file = None
-            path.rename(path.with_suffix(".left"))
+
+
+def _append(file: IO[bytes], data: bytes) -> None:
+    """Write all of it, or nothing: half a line would spoil the next."""
+    start = file.tell()
+    try:
+        while data:
+            data = data[file.write(data) :]
+    except OSError:
+        file.truncate(start)
+        raise
 
 
 def read_lines(file: Path, start: int) -> Iterator[tuple[int, bytes]]:

@@ -1,0 +1,50 @@
+"""What every route finds on the desk: the project, the champion, the prediction log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from tahona.lifecycle.opened import OpenProject
+from tahona.ports import PredictionLog
+from tahona.serve.back.batching import Batcher
+from tahona.serve.back.draining import Drainer
+from tahona.serve.back.end import End
+from tahona.serve.back.keeper import Keeper
+from tahona.serve.places import Places
+from tahona.serve.spool import Spool
+from tahona.serve.troubles import Troubles
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The back's own things; there is one, made when the process starts."""
+
+    opened: OpenProject
+    places: Places
+    troubles: Troubles
+    keeper: Keeper
+    log: PredictionLog
+    drainer: Drainer
+    spool: Spool
+    """For what the back itself predicts; it is flushed by the drainer's thread."""
+    end: End
+    """What a route that streams asks, so that it does not hold the process."""
+    batcher: Batcher = field(default_factory=Batcher)
+    """Scores what the workers cannot."""
+
+
+def _desk(request: Request) -> Desk:
+    return cast("Desk", request.app.state.desk)
+
+
+def _key(request: Request) -> str:
+    return request.headers.get("x-tahona-key", "")
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+"""A route's argument that is the desk."""
+AskedBy = Annotated[str, Depends(_key)]
+"""A route's argument that is the id of the client's key, empty without one. The workers alone send it."""

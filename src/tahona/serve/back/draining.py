@@ -1,0 +1,145 @@
+"""Empties the spool into the prediction log, off every request's path.
+
+A file is taken away once all of its lines are entered and nobody writes to it any more. How far it has come stands
+nowhere but in memory: after a restart it reads a file from its start again, and the log enters no id twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tahona.core.records import Prediction
+from tahona.errors import TahonaError
+from tahona.owners import is_left
+from tahona.ports import PredictionLog
+from tahona.serve.back.end import End
+from tahona.serve.spool import Spool, read_lines
+from tahona.serve.telling import tell
+from tahona.serve.troubles import Troubles
+
+ROUND = 0.5
+"""Seconds between two looks into the spool."""
+ROWS, BYTES = 2_000, 4 << 20
+"""What is entered at a time, at most (one line more than so many bytes)."""
+REST = 1.0
+"""Seconds until the log is tried again that could not be used."""
+PATIENCE = 1.5
+"""Seconds that somebody waits for what is on its way."""
+
+_DECODER = msgspec.json.Decoder(Prediction)
+
+
+class Drainer:
+    """Brings predictions from the spool into the log; one thread drains."""
+
+    def __init__(self, folder: Path, log: PredictionLog, own: Spool, troubles: Troubles) -> None:
+        self._folder = folder
+        self._log = log
+        self._own = own
+        self._troubles = troubles
+        self._read: dict[str, int] = {}
+        """File (by its name without suffix) → bytes of it that are entered."""
+        self._wanted = threading.Event()
+        self._passed = threading.Condition()
+        self._rounds = 0
+        self.entered = 0
+        """Predictions that were new to the log since the process started."""
+
+    def run(self, end: End) -> None:
+        """Drain until the end; what is left then is for `drain`, or for the next start."""
+        while not end.is_near():
+            self._wanted.clear()
+            well = self.drain()
+            with self._passed:
+                self._rounds += well
+                self._passed.notify_all()
+            if well:
+                self._wanted.wait(ROUND)
+            else:
+                end.wait(REST)
+
+    def drain(self, until: float | None = None) -> bool:
+        """Enter all that is there; tell whether it was done. ``until``: when to leave the rest (`time.monotonic`)."""
+        try:
+            self._own.flush()
+            for file in sorted(self._folder.iterdir()):
+                if file.suffix in (".open", ".left"):
+                    self._drain_file(file, until)
+        except TahonaError as error:
+            self._troubles.begin("log", "the prediction log cannot be written; predictions wait in files", error)
+            return False
+        except OSError as error:
+            self._troubles.begin("log", "the spool of predictions cannot be used", error)
+            return False
+        self._troubles.end("log")
+        return until is None or time.monotonic() < until
+
+    def catch_up(self) -> bool:
+        """Wait until all that was predicted before now is entered; tell whether it is."""
+        with self._passed:
+            # the workers flush every tenth of a second, and the round under way may have passed their file
+            wanted, last = self._rounds + 2, time.monotonic() + PATIENCE
+            while self._rounds < wanted:
+                self._wanted.set()
+                if not self._passed.wait(min(0.1, max(0.0, last - time.monotonic()))) and time.monotonic() >= last:
+                    return False
+        return True
+
+    def waiting(self) -> int:
+        """Return how many bytes of the spool are not entered."""
+        sizes = {file.stem: size for file in self._folder.iterdir() if (size := _size(file))}
+        return sum(max(0, size - self._read.get(name, 0)) for name, size in sizes.items())
+
+    def _drain_file(self, file: Path, until: float | None) -> None:
+        over = file.suffix == ".left" or is_left(file)  # asked before it is read: nothing is added after that
+        try:
+            for end, lines in _batches(file, self._read.get(file.stem, 0)):
+                self.entered += self._log.add(_predictions(file, lines))
+                self._read[file.stem] = end
+                if until is not None and time.monotonic() >= until:
+                    return
+        except FileNotFoundError:  # its writer has just left it: it has the other suffix now
+            return
+        if over:
+            file.unlink(missing_ok=True)
+            self._read.pop(file.stem, None)
+
+
+def _batches(file: Path, start: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Give the whole lines from a byte on, some at a time, with the byte after them."""
+    lines: list[bytes] = []
+    size = 0
+    for end, line in read_lines(file, start):
+        lines.append(line)
+        size += len(line)
+        start = end
+        if len(lines) >= ROWS or size >= BYTES:
+            yield start, lines
+            lines, size = [], 0
+    if lines:
+        yield start, lines
+
+
+def _predictions(file: Path, lines: list[bytes]) -> list[Prediction]:
+    """Read the lines; one that is none (a disk that was full, say) is told in the log and left out."""
+    found, broken = [], 0
+    for line in lines:
+        try:
+            found.append(_DECODER.decode(line))
+        except msgspec.DecodeError:
+            broken += 1
+    if broken:
+        tell("broken predictions", file=file.name, lines=broken)
+    return found
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,1 @@
+"""The routes of the back, one file for each group."""

@@ -1,0 +1,14 @@
+"""The server's log: one JSON object per line on standard error, never a cell of anybody's row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+
+def tell(event: str, **facts: object) -> None:
+    """Write one line; of several processes on one pipe, each line stays whole."""
+    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    sys.stderr.flush()
