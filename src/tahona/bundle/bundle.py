@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,8 +89,13 @@ class Bundle:
         return f"<table><caption>Bundle {escape(self.name)}</caption>{rows}</table>"
 
 
-def save_bundle(bundle: Bundle, file: Path) -> None:
-    """Write the bundle as one zip; equal bundles give equal bytes."""
+def save_bundle(bundle: Bundle, file: Path, rows: Sequence[Mapping[str, object]] = ()) -> None:
+    """Write the bundle as one zip; equal bundles and rows give equal bytes.
+
+    ``rows`` are raw rows on which the compiled form, which a server reads, is compared with the bundle itself.
+    """
+    from tahona.bundle.compiled import write_compiled
+
     with temporary_folder("bundle") as folder:
         for index, member in enumerate(bundle.members):
             place = folder / "members" / str(index)
@@ -98,6 +103,7 @@ def save_bundle(bundle: Bundle, file: Path) -> None:
             save_model(member.model, place)
             _write_json(place / "calibrator.json", member.calibrator.to_dict())
         _write_json(folder / "bundle.json", _describe(bundle))
+        write_compiled(bundle, folder, rows)
         pack(folder, file)
 
 

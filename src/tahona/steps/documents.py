@@ -44,6 +44,15 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+def first_rows(path: Path, most: int) -> list[dict[str, Any]]:
+    """Return the first rows of a table; no more of it is read than they need."""
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        batch = next(file.iter_batches(batch_size=most, use_threads=False), None)
+        return [] if batch is None else batch.to_pylist()
+
+
 def give_back() -> None:
     """Return to the system what Arrow holds unused: once a large table is dropped, that is more than the table."""
     arrow = sys.modules.get("pyarrow")

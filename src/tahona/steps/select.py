@@ -11,7 +11,7 @@ from tahona.core.findings import Finding
 from tahona.core.schema import Schema
 from tahona.digests import digest_file, digest_json
 from tahona.steps.context import Inputs, StepContext
-from tahona.steps.documents import read_arrays, read_folds, read_json, write_json
+from tahona.steps.documents import first_rows, read_arrays, read_folds, read_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -266,6 +266,7 @@ def _write_bundle(
     threshold: float | None,
 ) -> None:
     from tahona.bundle.bundle import Bundle, Cleaning, Member, save_bundle
+    from tahona.bundle.parity import ROWS, mutate
 
     results = trained(inputs)
     members = []
@@ -285,7 +286,8 @@ def _write_bundle(
         versions=library_versions(),
     )
     write_json(context.output("versions.json"), bundle.versions)
-    save_bundle(bundle, context.output("bundle.zip"))
+    rows = mutate(first_rows(inputs["split"]["train.parquet"], ROWS), schema, context.project.split.seed)
+    save_bundle(bundle, context.output("bundle.zip"), rows)
 
 
 def _training_digest(files: Mapping[str, Path]) -> str:

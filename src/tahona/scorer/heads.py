@@ -1,0 +1,155 @@
+"""What follows an encoded row: an estimator's scores, as `tahona.learn.families` compute them.
+
+Every writer here adds lines to the function and returns the names of the scores: one margin of class 1, or a
+probability or margin per class that the training rows showed.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tahona.scorer.encoding import Cell, Hot, Row
+from tahona.scorer.errors import NotCompiledError
+from tahona.scorer.lightgbm import Asker, fail
+from tahona.scorer.parts import Parts
+from tahona.scorer.source import Source, summed
+
+Scores = tuple[str, ...]
+
+
+def write_head(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    """Write the lines that ask one estimator."""
+    writer = _WRITERS.get(head["engine"])
+    if writer is None:
+        raise NotCompiledError(f"this Tahona knows no engine '{head['engine']}'")
+    return writer(source, head, row, parts)
+
+
+def _lightgbm(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    asker = Asker(parts.trees(head["file"]), row.width, output="normal")
+    _ask(source, asker, row)
+    scores = source.bind(asker.scores)
+    if len(asker.scores) == 1:
+        positive = source.let(f"{scores}[0]")
+        return source.let(f"1.0 - {positive}"), positive
+    return tuple(source.let(f"{scores}[{place}]") for place in range(len(asker.scores)))
+
+
+def _ask(source: Source, asker: Asker, row: Row) -> None:
+    """Write the row into the place where it is asked, and ask it."""
+    cells = source.bind(asker.row)
+    words = []
+    for piece in row.pieces:
+        if isinstance(piece, Cell):
+            source.add(f"{cells}[{piece.column}] = {piece.value}")
+        elif isinstance(piece, Hot):
+            raise NotCompiledError("trees read levels as codes")
+        else:
+            source.add(f"for place, value in {piece.found}: {cells}[place] = value")
+            words.append(piece.found)
+    arguments = ", ".join(source.bind(argument) for argument in asker.arguments)
+    source.bind(asker)  # lives as long as the function
+    source.add(f"if {source.bind(asker.ask)}({arguments}): {source.bind(fail)}()")
+    for found in words:
+        source.add(f"for place, value in {found}: {cells}[place] = 0.0")
+
+
+def _linear(source: Source, head: Mapping[str, Any], row: Row, _parts: Parts) -> Scores:
+    weights, intercepts = head["coefficients"], head["intercepts"]
+    if not all(math.isfinite(number) for line in (*weights, intercepts) for number in line):
+        raise NotCompiledError("a coefficient is not a finite number")
+    product = _sparse_products if row.sparse else _dense_products
+    sums = product(source, row, weights)
+    margins = [source.let(f"{total} + {bias!r}") for total, bias in zip(sums, intercepts, strict=True)]
+    return _LINKS[head["link"]](source, margins)
+
+
+def _dense_products(source: Source, row: Row, weights: Sequence[Sequence[float]]) -> list[str]:
+    """Write each class's products side by side and add them up as NumPy adds a row: in pairs of pairs.
+
+    What stands for no level goes to one more place, behind those that are added.
+    """
+    values: dict[int, str] = {}
+    for piece in row.pieces:
+        if isinstance(piece, Cell):
+            values[piece.column] = source.let(piece.value)
+        elif not isinstance(piece, Hot):
+            raise NotCompiledError("words in a dense matrix")
+    levels = [piece.place for piece in row.pieces if isinstance(piece, Hot)]
+    sums = []
+    for line in weights:
+        products, table = array("d", bytes(8 * (row.width + 1))), [*line, 0.0]
+        cells, places = source.bind(products), source.bind(table)
+        source.add(*(f"{cells}[{column}] = {value} * {line[column]!r}" for column, value in values.items()))
+        source.add(*(f"{cells}[{place}] = {places}[{place}]" for place in levels))
+        added = source.bind(np.frombuffer(products)[: row.width])
+        sums.append(source.let(f"float({source.bind(np.add.reduce)}({added}))"))
+        source.add(*(f"{cells}[{place}] = 0.0" for place in levels))
+    return sums
+
+
+def _sparse_products(source: Source, row: Row, weights: Sequence[Sequence[float]]) -> list[str]:
+    """Write the products as SciPy adds those of a sparse row: one after the other. Zeros add nothing."""
+    totals = [source.let("0.0") for _ in weights]
+    for piece in row.pieces:
+        value = source.let(piece.value) if isinstance(piece, Cell) else ""
+        for total, line in zip(totals, weights, strict=True):
+            if isinstance(piece, Cell):
+                source.add(f"{total} += {value} * {line[piece.column]!r}")
+            elif isinstance(piece, Hot):
+                source.add(f"{total} += {source.bind([*line, 0.0])}[{piece.place}]")
+            else:
+                source.add(f"for place, value in {piece.found}: {total} += value * {source.bind(line)}[place]")
+    return totals
+
+
+def _constant(source: Source, head: Mapping[str, Any], _row: Row, _parts: Parts) -> Scores:
+    return tuple(source.let(repr(float(share))) for share in head["shares"])
+
+
+def write_logistic(source: Source, margins: Sequence[str]) -> Scores:
+    """Write both probabilities from the margin of class 1."""
+    positive = source.let(f"{source.bind(expit)}({margins[0]})")
+    return source.let(f"1.0 - {positive}"), positive
+
+
+def write_softmax(source: Source, margins: Sequence[str]) -> Scores:
+    """Write probabilities from a margin per class."""
+    top = source.let(f"max({', '.join(margins)})")
+    exp = source.bind(np.exp)
+    return _shares(source, [source.let(f"float({exp}({margin} - {top}))") for margin in margins])
+
+
+def _each_against_rest(source: Source, margins: Sequence[str]) -> Scores:
+    return _shares(source, [source.let(f"{source.bind(expit)}({margin})") for margin in margins])
+
+
+def _margins(_source: Source, margins: Sequence[str]) -> Scores:
+    return tuple(margins)
+
+
+def _shares(source: Source, weights: Sequence[str]) -> Scores:
+    total = source.let(summed(weights))
+    return tuple(source.let(f"{weight} / {total}") for weight in weights)
+
+
+def expit(margin: float) -> float:
+    """Return 1 / (1 + exp(-margin)) by the C library, which SciPy asks as well."""
+    try:
+        return 1.0 / (1.0 + math.exp(-margin))
+    except OverflowError:
+        return 0.0
+
+
+_LINKS = {
+    "logistic": write_logistic,
+    "softmax": write_softmax,
+    "one against rest": _each_against_rest,
+    "margin": _margins,
+}
+_WRITERS = {"lightgbm": _lightgbm, "linear": _linear, "constant": _constant}
