@@ -8,9 +8,17 @@ from tahona import __version__
 from tahona.serve.back import refusals
 from tahona.serve.back.desk import Desk
 from tahona.serve.back.openapi import REFUSALS
-from tahona.serve.back.routes import about, condition, feedback, models, results
+from tahona.serve.back.routes import about, condition, datasets, feedback, jobs, models, results
 
-ROUTERS: tuple[APIRouter, ...] = (about.router, condition.router, models.router, results.router, feedback.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    about.router,
+    condition.router,
+    models.router,
+    results.router,
+    feedback.router,
+    datasets.router,
+    jobs.router,
+)
 
 
 def make_app(desk: Desk) -> FastAPI:

@@ -13,6 +13,7 @@ from tahona.serve.back.batching import Batcher
 from tahona.serve.back.draining import Drainer
 from tahona.serve.back.end import End
 from tahona.serve.back.keeper import Keeper
+from tahona.serve.back.workshop import Workshop
 from tahona.serve.places import Places
 from tahona.serve.spool import Spool
 from tahona.serve.troubles import Troubles
@@ -30,6 +31,8 @@ class Desk:
     drainer: Drainer
     spool: Spool
     """For what the back itself predicts; it is flushed by the drainer's thread."""
+    workshop: Workshop
+    """Data sets and training jobs."""
     end: End
     """What a route that streams asks, so that it does not hold the process."""
     batcher: Batcher = field(default_factory=Batcher)

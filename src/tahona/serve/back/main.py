@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 AGAIN = 1.0
 """Seconds until a ledger that is away is tried again at the start."""
-LAST = 3.0
-"""Seconds that the last draining of the spool gets; the rest is for the next start."""
+LAST = 0.8
+"""Seconds that the drainer gets to end, and the last draining; the rest is for the next start."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except TahonaError as error:
         tell("the back cannot start", what=error.what, where=error.where, fix=error.fix)
         return error.exit_code
-    return 0 if doors is None else _serve(*doors, places, troubles, given.uds, end)
+    return 0 if doors is None else _serve(*doors, given, places, troubles, end)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -72,15 +72,23 @@ def _open(given: argparse.Namespace, troubles: Troubles, end: End) -> tuple[Open
     return None
 
 
-def _serve(opened: OpenProject, log: PredictionLog, places: Places, troubles: Troubles, uds: Path, end: End) -> int:
+def _serve(
+    opened: OpenProject, log: PredictionLog, given: argparse.Namespace, places: Places, troubles: Troubles, end: End
+) -> int:
     from tahona.serve.back.draining import Drainer
     from tahona.serve.back.keeper import Keeper
+    from tahona.serve.back.orders import Served
+    from tahona.serve.back.workshop import Workshop
     from tahona.serve.spool import Spool
 
     spool = Spool(places.spool)
     keeper, drainer = Keeper(opened, places, troubles), Drainer(places.spool, log, spool, troubles)
-    threads = [threading.Thread(target=end.with_me, args=(work,)) for work in (keeper.follow, drainer.run)]
-    for thread in threads:
+    workshop = Workshop.of(opened.project, Served(given.root, given.env, tuple(given.overrides)), places)
+    following, draining, minding = (
+        threading.Thread(target=end.with_me, args=(work,), daemon=True)
+        for work in (keeper.follow, drainer.run, workshop.foreman.watch)
+    )
+    for thread in (following, draining, minding):
         thread.start()
     try:
         # the framework is imported while the keeper takes its first look
@@ -88,13 +96,15 @@ def _serve(opened: OpenProject, log: PredictionLog, places: Places, troubles: Tr
         from tahona.serve.back.desk import Desk
         from tahona.serve.back.listening import listen
 
-        listen(make_app(Desk(opened, places, troubles, keeper, log, drainer, spool, end)), uds, end)
+        desk = Desk(opened, places, troubles, keeper, log, drainer, spool, workshop, end)
+        listen(make_app(desk), given.uds, end)
     finally:
         end.come()
-        for thread in threads:
-            thread.join()
-    spool.close()
-    drainer.drain(time.monotonic() + LAST)
+        draining.join(LAST)
+        minding.join(LAST)
+    if not draining.is_alive():  # else the log is away, and the next start has it all
+        spool.close()
+        drainer.drain(time.monotonic() + LAST)
     return 1 if end.by_fault else 0
 
 
