@@ -45,7 +45,7 @@ def room_in(place: Path, *, wanted: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder(kind: Literal["model", "bundle"]) -> Iterator[Path]:
+def temporary_folder(kind: Literal["model", "bundle", "rows"]) -> Iterator[Path]:
     """Give an empty folder for temporary files, gone afterwards; its name says whose it is.
 
     Raise SetupError when there is no room for what is written there.
@@ -57,7 +57,7 @@ def temporary_folder(kind: Literal["model", "bundle"]) -> Iterator[Path]:
         yield Path(folder)
 
 
-TEMPORARY = ("model", "bundle", "mlflow")
+TEMPORARY = ("model", "bundle", "rows", "mlflow")
 """The kinds of folders that we make in the temporary folder: `tahona-<kind>-…`."""
 
 

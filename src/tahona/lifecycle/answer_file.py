@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.parquet as pq
 
-__all__ = ["SUFFIXES", "answer_file", "check_output", "escaped"]
+__all__ = ["SUFFIXES", "answer_file", "check_output", "csv_lines", "escaped"]
 
 SUFFIXES = (".csv", ".parquet")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -84,6 +84,16 @@ def escaped(value: object) -> object:
     return value
 
 
+def csv_lines(frame: pd.DataFrame, *, header: bool) -> bytes:
+    """Return the rows as lines of CSV in UTF-8, with every text escaped that a spreadsheet would run."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow([escaped(str(name)) for name in frame.columns])
+    writer.writerows(zip(*(_cells(frame[name]) for name in frame.columns), strict=True))
+    return text.getvalue().encode("utf-8")
+
+
 class _Csv:
     """Rows as lines of text; the header comes with the first piece."""
 
@@ -92,13 +102,8 @@ class _Csv:
         self._begun = False
 
     def write(self, frame: pd.DataFrame) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self._begun:
-            writer.writerow([escaped(str(name)) for name in frame.columns])
-            self._begun = True
-        writer.writerows(zip(*(_cells(frame[name]) for name in frame.columns), strict=True))
-        self._stream.write(text.getvalue().encode("utf-8"))
+        self._stream.write(csv_lines(frame, header=not self._begun))
+        self._begun = True
 
     def close(self) -> None:
         """Do nothing: a line is whole when it is written."""

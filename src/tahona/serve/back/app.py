@@ -8,13 +8,25 @@ from tahona import __version__
 from tahona.serve.back import refusals
 from tahona.serve.back.desk import Desk
 from tahona.serve.back.openapi import REFUSALS
-from tahona.serve.back.routes import about, condition, datasets, feedback, jobs, models, results
+from tahona.serve.back.routes import (
+    about,
+    condition,
+    datasets,
+    feedback,
+    invocations,
+    jobs,
+    models,
+    predicting,
+    results,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     about.router,
     condition.router,
     models.router,
     results.router,
+    predicting.router,
+    invocations.router,
     feedback.router,
     datasets.router,
     jobs.router,

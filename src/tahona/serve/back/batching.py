@@ -8,10 +8,10 @@ cleaning function sees another client's rows; the models are then asked once for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 """Rows that are scored in one go; a request of more is scored alone."""
+ASIDE = 2
+"""Whole tables and explanations that are worked on at a time."""
 
 Row = Mapping[str, object]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +52,11 @@ class _Asked:
 
 
 class Batcher:
-    """The one scoring thread of a process; used from one event loop."""
+    """The one scoring thread of a process, and a few for longer work; used from one event loop."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "scoring")
+        self._others = ThreadPoolExecutor(ASIDE, "aside")
         self._waiting: list[_Asked] = []
         self._working: asyncio.Task[None] | None = None
 
@@ -91,9 +95,14 @@ class Batcher:
         self._waiting = [asked for asked in waiting if asked not in batch]
         return batch
 
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """Do what takes longer than a few rows in a thread that keeps nobody else waiting for a prediction."""
+        return await asyncio.get_running_loop().run_in_executor(self._others, work)
+
     def close(self) -> None:
-        """End the thread once what it has in hand is done."""
+        """End the threads once what they have in hand is done."""
         self._thread.shutdown()
+        self._others.shutdown()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,110 @@
+"""The rows that a client sends as JSON, read by the code by which the workers read them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from tahona.core.schema import Column, Kind
+from tahona.serve.back.refusing import Refused
+from tahona.serve.front.mistakes import look_again, shown
+from tahona.serve.front.rows import Limits, Reader
+from tahona.serve.front.visit import RefusedError
+
+if TYPE_CHECKING:
+    from tahona.bundle.bundle import Bundle
+    from tahona.project.model import ServeLimitsPart
+    from tahona.serve.back.batching import Row
+
+INLINE = 64 << 10
+"""Bytes up to which a body is read at once; a larger one is read in a thread."""
+_KINDS: dict[str, Kind] = {"real": "numeric", "whole": "numeric", "boolean": "category", "code": "category"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Rows as they came, and the names of columns among them that nobody asked for."""
+
+    rows: list[Row]
+    extra: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """Say so in every row's answer."""
+        return f"unknown column(s) that nothing was made of: {', '.join(shown(self.extra))}" if self.extra else ""
+
+
+def media_type(request: Request) -> tuple[str, str]:
+    """Return the body's media type and charset in small letters. Raise Refused (415) for one that is packed."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refused(415, "the body is packed", where="content-encoding", fix="send it as it is")
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    parameters = dict(part.strip().lower().partition("=")[::2] for part in rest.split(";"))
+    return kind.strip().lower(), parameters.get("charset", "").strip('"')
+
+
+def not_utf8(charset: str) -> bool:
+    """Tell whether a charset is declared that JSON cannot have."""
+    return charset not in {"", "utf-8", "utf8", "us-ascii", "ascii"}
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """Return the body. Raise Refused (413) once it has more bytes than are taken."""
+    pieces = bytearray()
+    async for piece in request.stream():
+        pieces += piece
+        if len(pieces) > most:
+            raise too_long(most)
+    return bytes(pieces)
+
+
+def too_long(most: int) -> Refused:
+    """Return the refusal of a body with more bytes than are taken."""
+    return Refused(413, f"the request has more than {most:,} bytes", fix="send less at a time", more={"limit": most})
+
+
+def too_many(most: int) -> Refused:
+    """Return the refusal of a request with more rows than are taken."""
+    return Refused(413, f"the request has more than {most:,} rows", fix="send fewer at a time", more={"limit": most})
+
+
+def reader_of(bundle: Bundle, limits: ServeLimitsPart) -> Reader:
+    """Return what reads raw rows for the bundle: every column that it needs, each in its kind."""
+    from tahona.bundle.raw import column_forms
+
+    columns = list(bundle.schema.features)
+    if bundle.cleaning.functions:
+        raw = bundle.cleaning.raw_types
+        columns = [Column(name, _raw_kind(form, raw[name])) for name, form in column_forms(bundle).items()]
+    known = {column.name for column in columns}
+    ignored = [column.name for column in bundle.schema.of_kind("id") if column.name not in known]
+    return Reader(columns, ignored, Limits(limits.rows, limits.cell))
+
+
+def _raw_kind(form: str, dtype: str) -> Kind:
+    return "datetime" if dtype.startswith("datetime64") else _KINDS.get(form, "text")
+
+
+async def rows_of(body: bytes, reader: Reader) -> Sent:
+    """Return the rows in a body of JSON. Raise Refused for what is none, or does not fit."""
+    if len(body) <= INLINE:
+        return _rows_of(body, reader)
+    return await asyncio.to_thread(_rows_of, body, reader)
+
+
+def _rows_of(body: bytes, reader: Reader) -> Sent:
+    extra: tuple[str, ...] = ()
+    found = reader.read(body)
+    if found is None:
+        try:
+            found, extra = look_again(body, reader)
+        except RefusedError as error:
+            why = error.problem
+            raise Refused(
+                why.status, why.detail, where=why.where, fix=why.fix, retry_after=why.retry_after, more=why.more
+            ) from None
+    names = [(column.name, f"f{place}") for place, column in enumerate(reader.columns)]
+    return Sent([{name: getattr(row, field) for name, field in names} for row in found], extra)
