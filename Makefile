@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo test lowest lint format docs support bench lock lock-peers lock-environments clean
+.PHONY: help setup demo test lowest lint format docs support bench bench-serve lock lock-peers lock-environments clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/'
@@ -61,6 +61,9 @@ bench: setup  ## print the figures of benchmarks/README.md (hours when the peers
 	$(BIN)/python benchmarks/budgets.py
 	$(BIN)/python benchmarks/peers.py
 
+bench-serve: setup  ## print what a prediction over HTTP costs, beside the peers (benchmarks/README.md)
+	$(BIN)/python benchmarks/serving.py
+
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra serve --extra text-es --extra xgboost --group dev --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements/dev.txt
@@ -68,7 +71,7 @@ lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	    --generate-hashes --no-header --no-annotate -o requirements/lowest.txt
 
 lock-peers: setup  # resolve the pins of benchmarks/peers anew (needs uv)
-	cd benchmarks/peers/requirements && for peer in *.in; do \
+	for peer in benchmarks/peers/requirements/*.in benchmarks/serving/requirements/*.in; do \
 	    uv pip compile $$peer --quiet --python-version 3.11 --no-header --no-annotate -o $${peer%.in}.txt || exit 1; done
 
 lock-environments: setup  # resolve the pins of the programs that live in environments of their own anew (needs uv)

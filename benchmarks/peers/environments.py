@@ -18,9 +18,9 @@ REQUIREMENTS = Path(__file__).with_name("requirements")
 INSTALLED = "import json, importlib.metadata as m; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
 
 
-def python_of(name: str, folder: Path) -> Path:
+def python_of(name: str, folder: Path, requirements: Path = REQUIREMENTS) -> Path:
     """Return the interpreter of a peer's environment, after making it if it is not as its pins say."""
-    pins = (REQUIREMENTS / f"{name}.txt").read_text("utf-8")
+    pins = (requirements / f"{name}.txt").read_text("utf-8")
     place = folder / name
     stamp = place / "pins.txt"
     python = place / "bin" / "python"
@@ -30,7 +30,7 @@ def python_of(name: str, folder: Path) -> Path:
     print(f"making the environment of {name}", file=sys.stderr, flush=True)
     subprocess.run([python_311(), "-m", "venv", place], check=True)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", REQUIREMENTS / f"{name}.txt"], check=True)
+    subprocess.run([*install, "--requirement", requirements / f"{name}.txt"], check=True)
     if wrong := differing(pins, installed(python)):
         sys.exit(f"the environment of {name} is not as pinned: {', '.join(wrong)}")
     stamp.write_text(pins, "utf-8")

@@ -1,0 +1,163 @@
+"""Asks a server for as long as it is told and prints what came back, as JSON. A process of its own; needs only Python.
+
+    python client.py PORT REQUESTS.json closed --connections 16 --seconds 5
+    python client.py PORT REQUESTS.json open --rate 400 --seconds 10
+
+REQUESTS.json is a list of whole HTTP requests, sent in turn over connections that stay open. *closed*: each connection
+asks anew as soon as it is answered. *open*: requests are sent when a schedule drawn beforehand says so (Poisson), also
+while the server is still busy with others; latency counts from that moment, so that a request that had to wait for a
+connection or for this process is told with its wait. Anything but a 200 counts as failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import random
+import select
+import socket
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+SEED = 20_260_101
+MOST_CONNECTIONS = 256
+PATIENCE = 30.0
+"""Seconds that the last answers may take."""
+
+
+class Connection:
+    """A socket and the answer that is being read from it."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.begun = 0.0
+        self.got = b""
+
+    def read(self) -> bool:
+        """Take what is there; tell whether the answer is whole."""
+        part = self.socket.recv(1 << 20)
+        if not part:
+            raise ConnectionError("the server closed a connection")
+        self.got = got = self.got + part if self.got else part
+        end = got.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        place = got.find(b"ontent-", 0, end)
+        while place >= 0 and got[place + 7 : place + 14].lower() != b"length:":
+            place = got.find(b"ontent-", place + 7, end)
+        if place < 0:
+            return got.endswith(b"0\r\n\r\n")  # in chunks
+        return len(got) >= end + 4 + int(got[place + 14 : got.find(b"\r\n", place)])
+
+
+class Client:
+    """Connections to one server, and what it answered."""
+
+    def __init__(self, port: int, requests: list[bytes]) -> None:
+        self.port = port
+        self.requests = requests
+        self.poll = select.epoll()
+        self.open: dict[int, Connection] = {}
+        self.sent = 0
+        self.failed = 0
+        self.first = ""
+        self.latencies: list[float] = []
+
+    def connect(self) -> Connection:
+        connection = Connection(self.port)
+        self.open[connection.socket.fileno()] = connection
+        self.poll.register(connection.socket, select.EPOLLIN)
+        return connection
+
+    def send(self, connection: Connection, begun: float) -> None:
+        connection.begun = begun
+        connection.got = b""
+        connection.socket.sendall(self.requests[self.sent % len(self.requests)])
+        self.sent += 1
+
+    def answered(self, timeout: float) -> list[Connection]:
+        """Return the connections whose answers are whole now, their latencies noted. Raises TimeoutError."""
+        done: list[Connection] = []
+        events = self.poll.poll(timeout)
+        if timeout and not events:
+            raise TimeoutError("no answer")
+        for number, _ in events:
+            connection = self.open[number]
+            if not connection.read():
+                continue
+            self.latencies.append(time.perf_counter() - connection.begun)
+            self.failed += connection.got[9:12] != b"200"
+            self.first = self.first or connection.got.decode("utf-8", "replace")
+            done.append(connection)
+        return done
+
+    def closed(self, connections: int, seconds: float) -> float:
+        begun = time.perf_counter()
+        for _ in range(connections):
+            self.send(self.connect(), time.perf_counter())
+        busy = connections
+        while busy:
+            done = self.answered(PATIENCE)
+            now = time.perf_counter()
+            for connection in done:
+                if now - begun < seconds:
+                    self.send(connection, time.perf_counter())
+                else:
+                    busy -= 1
+        return time.perf_counter() - begun
+
+    def scheduled(self, rate: float, seconds: float) -> float:
+        draw = random.Random(SEED)
+        schedule, at = [], 0.0
+        while (at := at + draw.expovariate(rate)) < seconds:
+            schedule.append(at)
+        schedule.reverse()
+        free = [self.connect() for _ in range(16)]
+        late: deque[float] = deque()
+        begun = time.perf_counter()
+        end = begun + seconds + PATIENCE
+        while len(self.latencies) < self.sent or schedule or late:
+            now = time.perf_counter()
+            while schedule and begun + schedule[-1] <= now:
+                late.append(begun + schedule.pop())
+            while late and (free or len(self.open) < MOST_CONNECTIONS):
+                self.send(free.pop() if free else self.connect(), late.popleft())
+            free += self.answered(0)  # never asleep: a timer's millisecond would be the whole latency
+            if now > end:
+                raise TimeoutError("answers are missing")
+        return time.perf_counter() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("requests", type=Path)
+    parser.add_argument("how", choices=("closed", "open"))
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    asked = parser.parse_args()
+    requests = [text.encode("utf-8") for text in json.loads(asked.requests.read_text("utf-8"))]
+    client = Client(asked.port, requests)
+    if asked.how == "closed":
+        wall = client.closed(asked.connections, asked.seconds)
+    else:
+        wall = client.scheduled(asked.rate, asked.seconds)
+    slowest = heapq.nlargest(max(1, len(client.latencies) // 100 + 1), client.latencies)
+    facts = {
+        "requests": len(client.latencies),
+        "failed": client.failed,
+        "seconds": wall,
+        "p50": sorted(client.latencies)[len(client.latencies) // 2],
+        "p99": slowest[-1],
+        "first": client.first,
+    }
+    json.dump(facts, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
