@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from postgres_servers import PostgresServer, postgres_server
 from projects import Answer, Command, write_project
+from serving import Server, copied, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 CALM = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -87,6 +88,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory, example: Callable[[Path],
     assert answer.code == 0, answer.stderr
     (folder / "run.json").write_text(answer.stdout, "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tahona: Command) -> Path:
+    """The quick project after its run, with a champion. Read it, do not change it."""
+    folder = write_project(tmp_path_factory.mktemp("trained") / "quick")
+    answer = tahona("run", "-C", folder, "--json")
+    assert answer.code == 0, answer.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Server]:
+    """The quick project served to anybody on this machine. Ask it, do not change it."""
+    with serving(copied(trained, tmp_path_factory.mktemp("served") / "quick")) as running:
+        yield running.whole()
 
 
 @pytest.fixture(scope="session")

@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tahona.digests import digest_file
 from tahona.errors import IntegrityError
 from tahona.serve.champion import Champion
-from tahona.serve.front.rows import Column, Limits, Reader
+from tahona.serve.front.rows import Limits, Reader
 
-
-class Scorer(Protocol):
-    """What `tahona.scorer` makes of a bundle."""
-
-    @property
-    def columns(self) -> Sequence[Column]: ...
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def positive(self) -> str | None: ...
-    @property
-    def threshold(self) -> float | None: ...
-
-    def score(self, row: Any) -> tuple[int, Sequence[float], Sequence[str]]:  # noqa: ANN401
-        """Return the class code, the probability of every class, and the warnings of one row."""
+if TYPE_CHECKING:
+    from tahona.scorer.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A bundle that a worker scores itself, and what reads its rows."""
+    """A bundle that a worker scores itself, what reads its rows, and how labels follow from probabilities."""
 
     scorer: Scorer
     reader: Reader
+    decision: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +38,27 @@ def load_champion(champion: Champion, limits: Limits) -> Loaded:
     """Load the bundle that the champion names. Raise IntegrityError for other bytes than it was registered with."""
     if champion.slow:
         return Loaded(champion, None)
-    from tahona.scorer import load_scorer
+    from tahona.scorer.errors import NotCompiledError
+    from tahona.scorer.load import load_scorer
 
     file = Path(champion.bundle)
     if digest_file(file) != champion.digest:
         raise IntegrityError(f"the bundle of version {champion.version} is damaged", where=file.name)
-    scorer = load_scorer(file)
+    try:
+        scorer = load_scorer(file)
+    except NotCompiledError:  # whoever wrote the champion knew of another form than we do
+        return Loaded(champion, None)
     with zipfile.ZipFile(file) as archive:
-        schema = json.loads(archive.read("bundle.json"))["schema"]
-    ignored = [column["name"] for column in schema["columns"] if column["kind"] == "id"]
-    return Loaded(champion, Compiled(scorer, Reader(scorer.columns, ignored, limits)))
+        bundle = json.loads(archive.read("bundle.json"))
+    ignored = [column["name"] for column in bundle["schema"]["columns"] if column["kind"] == "id"]
+    told = decision(bundle["rule"], scorer.positive, bundle["threshold"])
+    return Loaded(champion, Compiled(scorer, Reader(scorer.columns, ignored, limits), told))
+
+
+def decision(rule: str, positive: str | None, threshold: float | None) -> dict[str, Any]:
+    """Say how a label follows from the probabilities."""
+    if rule == "estimator":
+        return {"rule": "estimator"}
+    if threshold is not None and positive is not None:
+        return {"positive": positive, "threshold": threshold}
+    return {"rule": "likeliest"}

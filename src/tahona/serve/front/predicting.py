@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,6 +18,9 @@ from tahona.serve.front.settings import Settings
 from tahona.serve.front.visit import RefusedError, Visit
 from tahona.serve.problems import Problem
 
+if TYPE_CHECKING:
+    from tahona.scorer.scorer import Answer
+
 JSON = b"application/json"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _MANY = 100
@@ -26,7 +29,6 @@ _LONG = 100_000
 """Bytes of a body above which a second look at it is taken in a thread."""
 
 _NONE: tuple[str, ...] = ()
-Score = tuple[int, Sequence[float], Sequence[str]]
 
 
 class Answered(msgspec.Struct, gc=False):
@@ -72,11 +74,11 @@ class Predicting:
         self._name, self._version = loaded.champion.name, loaded.champion.version
         self._counted = str(self._version)
         self._reader = compiled.reader
-        self._score = scorer.score
+        self._scorer = scorer
         self._labels = tuple(scorer.labels)
         self._journal = journal
         self._limit = settings.body
-        self._decision = msgspec.Raw(json.dumps(decision(scorer.positive, scorer.threshold)).encode())
+        self._decision = msgspec.Raw(json.dumps(compiled.decision).encode())
         kept = settings.log_features
         names = [column.name for column in compiled.reader.columns]
         self._all, wanted = kept is True, () if isinstance(kept, bool) else kept
@@ -88,7 +90,7 @@ class Predicting:
         rows, extra = self._reader.read(body), _NONE
         if rows is None:
             rows, extra = await self._look_again(body)
-        scores = self._scores(rows) if len(rows) <= _MANY else await asyncio.to_thread(self._scores, rows)
+        scores = await self._scores(rows)
         predictions = self._write_down(visit, rows, scores)
         if extra:
             more = f"unknown column(s) that nothing was made of: {', '.join(shown(extra))}"
@@ -102,14 +104,26 @@ class Predicting:
             return await asyncio.to_thread(look_again, body, self._reader)
         return look_again(body, self._reader)
 
-    def _scores(self, rows: list[Any]) -> list[Score]:
-        score = self._score
+    async def _scores(self, rows: list[Any]) -> list[Answer]:
+        score = self._scorer.score
         try:
+            if len(rows) > _MANY:
+                return await asyncio.to_thread(self._scorer.score_many, rows)
             return [score(row) for row in rows]
         except DataError as error:
-            raise RefusedError(Problem(422, error.what, where=error.where, fix=error.fix)) from None
+            raise self._misfit(rows, error) from None
 
-    def _write_down(self, visit: Visit, rows: list[Any], scores: list[Score]) -> list[Answered]:
+    def _misfit(self, rows: list[Any], error: DataError) -> RefusedError:
+        """Return the refusal of the first row that cannot be scored: a text that is no date, say."""
+        for place, row in enumerate(rows, start=1):
+            try:
+                self._scorer.score(row)
+            except DataError as found:
+                where = f"row {place}, {found.where}"
+                return RefusedError(Problem(422, found.what, where=where, fix=found.fix, more={"row": place}))
+        return RefusedError(Problem(422, error.what, where=error.where, fix=error.fix))
+
+    def _write_down(self, visit: Visit, rows: list[Any], scores: list[Answer]) -> list[Answered]:
         """Give every row its id, and keep what was said of it for the prediction log."""
         journal, meters, labels = self._journal, self._journal.meters, self._labels
         when = journal.now()
@@ -125,13 +139,6 @@ class Predicting:
                 meters.warnings.update(warnings)
         meters.rows[self._counted] += len(rows)
         return predictions
-
-
-def decision(positive: str | None, threshold: float | None) -> dict[str, Any]:
-    """Say how a label follows from the probabilities."""
-    if threshold is not None and positive is not None:
-        return {"positive": positive, "threshold": threshold}
-    return {"rule": "likeliest"}
 
 
 def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:
