@@ -135,13 +135,16 @@ class Gallery(Protocol):
 
 @runtime_checkable
 class Signpost(Protocol):
-    """What a ledger may do besides: be asked several times a second, for a server that follows its champion."""
+    """What a ledger may do besides, for a server that follows its champion."""
 
     def pointed(self, name: str, alias: str) -> int:
-        """Return the number of the version that the alias points at, 0 for none. It costs next to nothing.
+        """Return the number of the version that the alias points at, 0 for none; asked several times a second.
 
-        Raise SetupError soon when the ledger is away; nothing is waited for.
+        Raise SetupError when the ledger is away; nothing is waited for.
         """
+
+    def in_haste(self, seconds: float) -> Ledger:
+        """Return this ledger as one whose methods wait no longer than so many seconds, for a client who waits too."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ Another process, or a process started after a ``kill -9``, sees all of a transac
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,7 @@ class SqlDatabase:
         """
         if self._peeking is None:
             self._peeking = _engine(self.url, self._kind, PEEK, self.place, kept=self._kind.KEPT)
+            weakref.finalize(self, self._peeking.dispose)
         with self.reported(), self._peeking.connect() as connection, connection.begin():
             return deed(connection)
 

@@ -61,7 +61,9 @@ class SqlPredictionLog:
 def insert_predictions(connection: Connection, predictions: Sequence[Prediction]) -> int:
     """Keep those whose id is not there; return how many these are."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"])
+    statement = (
+        insert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]).execution_options(preserve_rowcount=True)
+    )
     return connection.execute(statement, [_row(prediction) for prediction in predictions]).rowcount
 
 

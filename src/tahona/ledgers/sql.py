@@ -27,6 +27,7 @@ class SqlLedger:
         ``patience`` is how many seconds a write waits for another process's. Raise SetupError when the database cannot
         be reached, is no database, was made by a newer Tahona, or is a server's and was made by an older one.
         """
+        self._url = url
         self._database = SqlDatabase(url, patience=patience)
         self.place = self._database.place
         self._database.furnish()
@@ -79,3 +80,7 @@ class SqlLedger:
         from tahona.ledgers.registry import read_alias
 
         return self._database.peek(lambda connection: read_alias(connection, name, alias))
+
+    def in_haste(self, seconds: float) -> SqlLedger:
+        """Return this ledger as one that waits no longer than so many seconds for others, or for a server."""
+        return SqlLedger(self._url, patience=seconds)

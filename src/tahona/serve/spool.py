@@ -60,6 +60,7 @@ def _append(file: IO[bytes], data: bytes) -> None:
             data = data[file.write(data) :]
     except OSError:
         file.truncate(start)
+        file.seek(start)
         raise
 
 

@@ -30,7 +30,7 @@ from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.registry import champion
 from tahona.owners import tag
 from tahona.project.model import Project
-from tahona.serve.back.compiled import why_slow
+from tahona.scorer.load import why_slow
 from tahona.serve.champion import Champion, write_champion
 from tahona.serve.front.settings import Settings
 from tahona.serve.keys import keys_file, read_keys

@@ -14,6 +14,7 @@ A third party's adapter passes the suite of its port like this::
 `StoreContract`         what every `tahona.ports.Store` does
 `StoreroomContract`     the same of one that is a `tahona.ports.Storeroom`, too
 `LedgerContract`        what every `tahona.ports.Ledger` does
+`PredictionLogContract` what every `tahona.ports.PredictionLog` does
 `ExecutorContract`      what every `tahona.ports.Executor` does
 `MemoryStore`           a store for tests of what uses a store
 `MemoryLedger`          a ledger for tests of what uses a ledger
@@ -25,11 +26,13 @@ from __future__ import annotations
 import pytest
 
 # So that a failing assertion of a suite shows its values, as one in the adapter's own tests does.
-pytest.register_assert_rewrite(*(f"{__name__}.{port}_suite" for port in ("executor", "ledger", "source", "store")))
+PORTS = ("executor", "ledger", "prediction_log", "source", "store")
+pytest.register_assert_rewrite(*(f"{__name__}.{port}_suite" for port in PORTS))
 
 from tahona.testing.executor_suite import ExecutorContract  # noqa: E402
 from tahona.testing.fakes import MemoryLedger, MemoryStore  # noqa: E402
 from tahona.testing.ledger_suite import LedgerContract  # noqa: E402
+from tahona.testing.prediction_log_suite import PredictionLogContract  # noqa: E402
 from tahona.testing.source_suite import SourceContract  # noqa: E402
 from tahona.testing.store_suite import StoreContract, StoreroomContract  # noqa: E402
 
@@ -38,6 +41,7 @@ __all__ = [
     "LedgerContract",
     "MemoryLedger",
     "MemoryStore",
+    "PredictionLogContract",
     "SourceContract",
     "StoreContract",
     "StoreroomContract",

@@ -18,7 +18,7 @@ from tahona.errors import IntegrityError, SetupError, TahonaError
 from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.registry import CHAMPION, bundle_in, champion
 from tahona.ports import Signpost
-from tahona.serve.back.compiled import why_slow
+from tahona.scorer.load import why_slow
 from tahona.serve.back.contents import Contents, read_contents
 from tahona.serve.back.end import End
 from tahona.serve.champion import Champion, read_champion, write_champion

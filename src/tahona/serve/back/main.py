@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 AGAIN = 1.0
 """Seconds until a ledger that is away is tried again at the start."""
+HASTE = 3.0
+"""Seconds that a client waits for a ledger that is held or away."""
 LAST = 0.8
 """Seconds that the drainer gets to end, and the last draining; the rest is for the next start."""
 
@@ -56,11 +59,14 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _open(given: argparse.Namespace, troubles: Troubles, end: End) -> tuple[OpenProject, PredictionLog] | None:
     """Open project and prediction log; where ledger or store are away, again until they are there."""
+    from tahona.ports import Signpost
     from tahona.wiring import open_prediction_log, open_project
 
     while not end.is_near():
         try:
             opened = open_project(given.root, env=given.env, overrides=given.overrides)
+            if isinstance(opened.ledger, Signpost):
+                opened = replace(opened, ledger=opened.ledger.in_haste(HASTE))
             log = open_prediction_log(opened.project)
         except SetupError as error:
             troubles.begin("ledger", "the project cannot be opened", error)
