@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,27 +71,30 @@ class Back:
 def started_back(root: Path) -> Iterator[Back]:
     """Start the back of the project in ``root`` and wait until it is ready; stop it on leaving."""
     with tempfile.TemporaryDirectory(prefix="back-") as folder:
-        socket = Path(folder) / "socket"
-        command = [sys.executable, "-m", "tahona.serve.back.main", "--root", root, "--uds", socket]
+        door = Path(folder) / "socket"
+        command = [sys.executable, "-m", "tahona.serve.back.main", "--root", root, "--uds", door]
         with (
-            subprocess.Popen(command, stderr=(root / "back.log").open("wb")) as process,
-            httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://back", timeout=60) as http,
+            (root / "back.log").open("wb") as log,
+            subprocess.Popen(command, stderr=log) as process,
+            httpx.Client(transport=httpx.HTTPTransport(uds=str(door)), base_url="http://back", timeout=60) as http,
         ):
             try:
-                _wait(process, http, root)
+                _wait(process, http, root, door)
                 yield Back(root, http)
             finally:
                 process.terminate()
                 assert process.wait(20) == 0
 
 
-def _wait(process: subprocess.Popen[bytes], http: httpx.Client, root: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], http: httpx.Client, root: Path, door: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
-        try:
-            if http.get("/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
+        if _is_open(door) and http.get("/ready").status_code == 200:
+            return
         time.sleep(0.1)
     raise AssertionError((root / "back.log").read_text("utf-8"))
+
+
+def _is_open(door: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as knocking:
+        return knocking.connect_ex(str(door)) == 0
