@@ -85,13 +85,11 @@ def _split(value: Any, _: Sequence[str]) -> list[Any]:  # noqa: ANN401
 
 def _records(form: str) -> Callable[[Any, Sequence[str]], list[Any]]:
     def read(value: Any, names: Sequence[str]) -> list[Any]:  # noqa: ANN401
-        if isinstance(value, list) and value and all(not isinstance(row, list | dict) for row in value):
-            value = [[cell] for cell in value] if len(names) == 1 else [value]
-        if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
-            if any(len(row) != len(names) for row in value):
-                _wrong(form, f"rows of {len(names)} cells, or rows with names")
-            return [dict(zip(names, row, strict=True)) for row in value]
-        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        if not isinstance(value, list):
+            _wrong(form, "a list of objects")
+        if len(names) == 1 and not any(isinstance(row, list | dict) for row in value):
+            return [{names[0]: cell} for cell in value]
+        if not all(isinstance(row, dict) for row in value):
             _wrong(form, "a list of objects")
         return list(value)
 
