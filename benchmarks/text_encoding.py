@@ -32,10 +32,10 @@ from tahona.learn.families import FAMILIES
 from tahona.learn.folds import TrainingRows, tidy
 from tahona.learn.search import search_family
 from tahona.learn.split import split_rows
-from tahona.learn.stop_words import STOP_WORDS
 from tahona.learn.threads import one_thread
 from tahona.learn.trial import FoldData, FoldTask, run_fold
 from tahona.project.model import SplitPart
+from tahona.scorer.stop_words import STOP_WORDS
 
 SHIPPED = Path(__file__).resolve().parents[2] / "shared" / "data" / "medical_abstracts.csv"
 PLAIN = {

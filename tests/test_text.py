@@ -15,14 +15,15 @@ import pandas as pd
 import pytest
 
 from tahona.errors import SetupError
-from tahona.learn.characters import fit_characters, pieces
+from tahona.learn.characters import fit_characters
 from tahona.learn.columns import infer_schema, to_columns, to_labels
 from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
 from tahona.learn.model import ask, fit_estimator
-from tahona.learn.stop_words import STOP_WORDS
-from tahona.learn.text import Text, detect_language, fit_text, stop_words
-from tahona.learn.words import normalise, tokens
+from tahona.learn.text import Text, detect_language, fit_text
+from tahona.scorer.stop_words import STOP_WORDS
+from tahona.scorer.text import pieces, stop_words
+from tahona.scorer.words import normalise, tokens
 
 REAL = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tahona.bundle.parity import compare
+from tahona.bundle.trees import Nodes, constant, model_text, zero_columns
 from tahona.learn.families.family import Estimator
 from tahona.scorer.errors import NotCompiledError
 from tahona.scorer.load import FORMAT, NAME, build_scorer
 
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
+
+MOST_LEAVES = 1_000_000
+"""Of a forest: about 100 MB in each worker."""
 
 Head = Mapping[str, Any]
 Row = Mapping[str, object]
@@ -77,21 +83,32 @@ def _lightgbm(_estimator: Estimator, place: _Place) -> Head:
     return {"engine": "lightgbm", "file": f"{place.own}.txt"}
 
 
-def _logistic_regression(estimator: Estimator, _place: _Place) -> Head:
-    if hasattr(estimator, "estimators_"):
-        lines = [line for part in estimator.estimators_ for line in part.coef_.tolist()]
-        biases = [bias for part in estimator.estimators_ for bias in _biases(part)]
-        return {"engine": "linear", "coefficients": lines, "intercepts": biases, "link": "one against rest"}
-    link = "logistic" if len(estimator.coef_) == 1 else "softmax"
-    return _linear(estimator) | {"link": link}
+def _logistic_regression(estimator: Estimator, place: _Place) -> Head:
+    parts = getattr(estimator, "estimators_", None)
+    if parts is not None:
+        return _linear(parts, place, "one against rest")
+    return _linear([estimator], place, "logistic" if len(estimator.coef_) == 1 else "softmax")
 
 
-def _linear_svc(estimator: Estimator, _place: _Place) -> Head:
-    return _linear(estimator) | {"link": "margin"}
+def _linear_svc(estimator: Estimator, place: _Place) -> Head:
+    return _linear([estimator], place, "margin")
 
 
-def _linear(estimator: Estimator) -> dict[str, Any]:
-    return {"engine": "linear", "coefficients": estimator.coef_.tolist(), "intercepts": _biases(estimator)}
+def _linear(estimators: Sequence[Estimator], place: _Place, link: str) -> Head:
+    lines = np.concatenate([np.asarray(each.coef_, dtype=np.float64) for each in estimators])
+    return {
+        "engine": "linear",
+        "coefficients": place.write("npy", _array(lines)),
+        "intercepts": [bias for each in estimators for bias in _biases(each)],
+        "link": link,
+    }
+
+
+def _array(values: NDArray[np.float64]) -> bytes:
+    """Return the bytes of a file of this array."""
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _biases(estimator: Estimator) -> list[float]:
@@ -104,9 +121,104 @@ def _dummy(estimator: Estimator, _place: _Place) -> Head:
     return {"engine": "constant", "shares": estimator.class_prior_.tolist()}
 
 
+def _tree(estimator: Estimator, place: _Place) -> Head:
+    return _forest_of([estimator], place)
+
+
+def _forest(estimator: Estimator, place: _Place) -> Head:
+    return _forest_of(estimator.estimators_, place)
+
+
+def _forest_of(estimators: Sequence[Estimator], place: _Place) -> Head:
+    """Write the trees, and beside them the class shares of each of their leaves."""
+    found = [each.tree_ for each in estimators]
+    if (leaves := sum(int(tree.n_leaves) for tree in found)) > MOST_LEAVES:
+        raise NotCompiledError(f"its trees have {leaves:,} leaves, more than the {MOST_LEAVES:,} that a worker holds")
+    nodes = [_nodes(tree) for tree in found]
+    shares = np.concatenate([tree.value[:, 0, :][one.leaf] for tree, one in zip(found, nodes, strict=True)])
+    return {
+        "engine": "forest",
+        "file": place.write("trees", model_text(((one, None) for one in nodes), width=int(found[0].n_features))),
+        "shares": place.write("npy", _array(shares)),
+        "leaves": [int(one.leaf.sum()) for one in nodes],
+        "zeros": zero_columns(nodes),
+    }
+
+
+def _nodes(tree: Any) -> Nodes:  # noqa: ANN401 - scikit-learn's Tree
+    return Nodes(
+        tree.children_left < 0,
+        tree.children_left,
+        tree.children_right,
+        tree.feature,
+        tree.threshold,
+        tree.missing_go_to_left.astype(bool),
+    )
+
+
+def _histograms(estimator: Estimator, place: _Place) -> Head:
+    """Write scikit-learn's histogram trees: their columns stand in an order of their own, categories first."""
+    width = int(estimator.n_features_in_)
+    order, codes = list(range(width)), list[Any]()
+    if estimator.is_categorical_ is not None:
+        order = [
+            *np.flatnonzero(estimator.is_categorical_).tolist(),
+            *np.flatnonzero(~estimator.is_categorical_).tolist(),
+        ]
+        encoder = estimator._preprocessor.named_transformers_["encoder"]  # noqa: SLF001 - no other way to its tables
+        codes = [[None if code != code else code for code in known.tolist()] for known in encoder.categories_]  # noqa: PLR0124
+    known, places = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+    trees: list[tuple[Nodes, Any]] = [constant(float(value)) for value in np.ravel(estimator._baseline_prediction)]  # noqa: SLF001
+    trees += [
+        (_histogram_nodes(each, codes, known, places), each.nodes["value"][each.nodes["is_leaf"] == 1])
+        for line in estimator._predictors  # noqa: SLF001
+        for each in line
+    ]
+    classes = int(estimator.n_trees_per_iteration_)
+    return {
+        "engine": "histograms",
+        "file": place.write("trees", model_text(trees, width=width, classes=classes)),
+        "order": order,
+        "codes": codes,
+        "zeros": [order[column] for column in zero_columns(nodes for nodes, _ in trees)],
+        "link": "logistic" if classes == 1 else "softmax",
+    }
+
+
+def _histogram_nodes(predictor: Any, codes: Sequence[Sequence[Any]], known: Any, places: Any) -> Nodes:  # noqa: ANN401
+    nodes = predictor.nodes
+    lefts: dict[int, list[int]] = {}
+    for node in np.flatnonzero((nodes["is_categorical"] == 1) & (nodes["is_leaf"] == 0)).tolist():
+        column, null_left = int(nodes["feature_idx"][node]), bool(nodes["missing_go_to_left"][node])
+        left, seen = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]], known[places[column]]
+        # one code more than there are stands for null and for what the encoder does not know
+        lefts[node] = [
+            code
+            for code in range(len(codes[column]) + 1)
+            if (_has(left, code) or (null_left and not _has(seen, code)) if code < len(codes[column]) else null_left)
+        ]
+    return Nodes(
+        nodes["is_leaf"] == 1,
+        nodes["left"].astype(np.int64),
+        nodes["right"].astype(np.int64),
+        nodes["feature_idx"],
+        nodes["num_threshold"],
+        nodes["missing_go_to_left"] == 1,
+        lefts,
+    )
+
+
+def _has(bits: Any, code: int) -> bool:  # noqa: ANN401 - a row of 32-bit words
+    return bool(int(bits[code // 32]) >> (code % 32) & 1)
+
+
 _COMPILERS: Mapping[str, Callable[[Estimator, _Place], Head]] = {
     "dummy": _dummy,
+    "extra_trees": _forest,
+    "hist_gradient_boosting": _histograms,
     "lightgbm": _lightgbm,
     "linear_svc": _linear_svc,
     "logistic_regression": _logistic_regression,
+    "random_forest": _forest,
+    "tree": _tree,
 }

@@ -16,18 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tahona.learn.text import Terms, tf_idf
-from tahona.learn.words import tokens
+from tahona.scorer.text import pieces
+from tahona.scorer.words import tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-LENGTH = 4
-
-
-def pieces(word: str) -> list[str]:
-    """Return "año" → [" año", "año "], "de" → [" de "]."""
-    padded = f" {word} "
-    return [padded[start : start + LENGTH] for start in range(max(1, len(padded) - LENGTH + 1))]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 
 from tahona.errors import SetupError
-from tahona.learn.words import WORD, normalise
+from tahona.scorer.words import WORD, normalise
 
 
 def check_lemmas() -> None:

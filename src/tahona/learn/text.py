@@ -12,26 +12,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tahona.learn.lemmas import forms_of, lemmas_of
-from tahona.learn.stop_words import STOP_WORDS
-from tahona.learn.words import normalise, tokens
+from tahona.scorer.stop_words import STOP_WORDS
+from tahona.scorer.text import forms_of_table, stop_words, terms_of
+from tahona.scorer.words import normalise, tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 STOP_SHARE = 0.1
 """A language is taken for granted when this share of the tokens are its stop words."""
-
-
-def stop_words(language: str) -> frozenset[str]:
-    """Return a language's stop words, normalised exactly as the text is; none for the empty language."""
-    return frozenset(normalise(word) for word in STOP_WORDS.get(language, ()))
 
 
 def detect_language(documents: Iterable[Sequence[str]]) -> str:
@@ -89,7 +84,7 @@ class Text(Terms):
         find = self._index.get
         for text in texts.tolist():
             found: dict[int, int] = {}
-            for term in _terms(tokens(text), self._stop, self.lemmas) if text else ():
+            for term in terms_of(tokens(text), self._stop, self.lemmas) if text else ():
                 place = find(term)
                 if place is not None:
                     found[place] = found.get(place, 0) + 1
@@ -123,7 +118,7 @@ class Text(Terms):
             tuple(data["idf"]),
             data["language"],
             tuple(data.get("stop_words", ())),
-            {form: lemma for lemma, forms in data.get("forms", {}).items() for form in forms},
+            forms_of_table(data),
         )
 
 
@@ -152,7 +147,7 @@ def fit_text(
         found = lemmas_of({word for document in documents for word in document if word not in stop}, lemmas)
     rows: Counter[str] = Counter()
     for document in documents:
-        rows.update(set(_terms(document, stop, found)))
+        rows.update(set(terms_of(document, stop, found)))
     frequent = [term for term, count in rows.items() if count >= least_rows] or list(rows)
     if len(frequent) > most_terms:
         frequent = sorted(frequent, key=lambda term: (-rows[term], term))[:most_terms]
@@ -171,13 +166,6 @@ def _forms_met(found: Mapping[str, str], known: set[str], stop: frozenset[str], 
     met = forms_of(known, language)
     met.update((form, lemma) for form, lemma in found.items() if lemma in known or form in known)
     return {form: met[form] for form in sorted(met) if form not in stop}
-
-
-def _terms(words: Sequence[str], stop: frozenset[str], lemmas: Mapping[str, str]) -> list[str]:
-    kept = [word for word in words if word not in stop] if stop else list(words)
-    if lemmas:
-        kept = [lemma for lemma in (lemmas.get(word, word) for word in kept) if lemma not in stop]
-    return kept + [f"{first} {second}" for first, second in pairwise(kept)]
 
 
 def tf_idf(

@@ -13,6 +13,7 @@ from typing import Any
 from tahona.core.schema import Column
 from tahona.scorer.errors import NotCompiledError
 from tahona.scorer.source import Source
+from tahona.scorer.text import weigher
 from tahona.scorer.times import PARTS, parts
 
 FORMAT = 2
@@ -29,19 +30,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """One of ``width`` matrix columns from ``first`` on; ``place`` is relative to the whole row, or -1."""
+    """One of ``width`` matrix columns is 1: that at ``place`` of the whole row, or none for -1."""
 
-    first: int
     width: int
     place: str
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """``found`` is a list of (matrix column, value) with rising columns from ``first`` on."""
+    """``found`` is the name of a list of (matrix column, value), the columns rising."""
 
-    first: int
-    width: int
     found: str
 
 
@@ -66,22 +64,24 @@ def write_encoding(source: Source, data: Mapping[str, Any], columns: Sequence[Co
     pieces: list[Piece] = []
     width = 0
     for table in data["tables"]:
-        found = list(_WRITERS[table["table"]](source, table, f"v{places[table['source']]}", width))
-        pieces += found
-        width += sum(piece.width if isinstance(piece, Hot) else 1 for piece in found)
-    if data["texts"]:
-        raise NotCompiledError("it reads words")
+        written = list(_WRITERS[table["table"]](source, table, f"v{places[table['source']]}", width))
+        pieces += written
+        width += sum(piece.width if isinstance(piece, Hot) else 1 for piece in written)
+    for table in data["texts"]:
+        found = source.let(f"{source.bind(weigher(table, width))}(v{places[table['source']]})")
+        pieces.append(Words(found))
+        width += len(table["terms"])
     return Row(width, tuple(pieces), bool(data["texts"]) or data.get("wide", False))
 
 
-def _numeric(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Piece]:
+def _numeric(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Cell | Hot]:
     scaling = table["scaling"]
     yield Cell(first, _scaled(source, cell, cell, scaling) if scaling else cell)
     if table["indicator"]:
         yield Cell(first + 1, _indicator(cell))
 
 
-def _dates(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Piece]:
+def _dates(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Cell | Hot]:
     names = [source.fresh() for _ in PARTS]
     source.add(f"{', '.join(names)} = {source.bind(parts)}({cell})")
     for place, part in enumerate(table["parts"]):
@@ -91,16 +91,16 @@ def _dates(source: Source, table: Mapping[str, Any], cell: str, first: int) -> I
         yield Cell(first + len(table["parts"]), _indicator(cell))
 
 
-def _one_hot(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Piece]:
+def _one_hot(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Cell | Hot]:
     levels = table["levels"]
     width = len(levels) + table["other"] + table["null"]
     index: dict[str | None, int] = {level: first + place for place, level in enumerate(levels)}
     index[None] = first + len(levels) + table["other"] if table["null"] else -1
     unseen = first + len(levels) if table["other"] else -1
-    yield Hot(first, width, source.let(f"{source.bind(index.get)}({cell}, {unseen})"))
+    yield Hot(width, source.let(f"{source.bind(index.get)}({cell}, {unseen})"))
 
 
-def _codes(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Piece]:
+def _codes(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Cell | Hot]:
     index: dict[str | None, float] = {level: float(place) for place, level in enumerate(table["levels"])}
     index[None] = float("nan") if table["null"] is None else float(table["null"])
     yield Cell(first, f"{source.bind(index.get)}({cell}, {float(len(table['levels']))!r})")

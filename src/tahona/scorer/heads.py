@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tahona.scorer.encoding import Cell, Hot, Row
+from tahona.scorer.encoding import Cell, Hot, Piece, Row
 from tahona.scorer.errors import NotCompiledError
 from tahona.scorer.lightgbm import Asker, fail
 from tahona.scorer.parts import Parts
 from tahona.scorer.source import Source, summed
 
 Scores = tuple[str, ...]
+_TINY = 2e-35
+"""Above what LightGBM takes for 0."""
 
 
 def write_head(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
@@ -59,8 +62,66 @@ def _ask(source: Source, asker: Asker, row: Row) -> None:
         source.add(f"for place, value in {found}: {cells}[place] = 0.0")
 
 
-def _linear(source: Source, head: Mapping[str, Any], row: Row, _parts: Parts) -> Scores:
-    weights, intercepts = head["coefficients"], head["intercepts"]
+def _forest(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    """Ask which leaf of each tree the row falls into, and average the leaves' class shares as scikit-learn does."""
+    asker = Asker(parts.trees(head["file"]), row.width, output="leaf", kind="f")  # its trees compare in float32
+    _ask(source, asker, _careful(source, row, head["zeros"]))
+    shares = parts.array(head["shares"])
+    average = source.let(f"{source.bind(_averager(asker, shares, head['leaves']))}()")
+    return tuple(source.let(f"{average}[{place}]") for place in range(shares.shape[1]))
+
+
+def _averager(asker: Asker, shares: NDArray[np.float64], leaves: Sequence[int]) -> Callable[[], list[float]]:
+    found = np.frombuffer(asker.scores)
+    firsts = np.cumsum([0, *leaves[:-1]])
+    places = np.empty(len(leaves), dtype=np.intp)
+    chosen = np.empty((len(leaves), shares.shape[1]))
+    count = len(leaves)
+
+    def average() -> list[float]:
+        np.add(found, firsts, out=places, casting="unsafe")
+        shares.take(places, axis=0, out=chosen, mode="clip")
+        np.add.accumulate(chosen, axis=0, out=chosen)  # one after the other, in the order of the trees
+        total: list[float] = (chosen[-1] / count).tolist()
+        return total
+
+    return average
+
+
+def _histograms(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    asker = Asker(parts.trees(head["file"]), row.width, output="raw")
+    careful = _careful(source, row, head["zeros"])
+    place_of = {column: place for place, column in enumerate(head["order"])}
+    pieces: list[Piece] = []
+    for piece in careful.pieces:
+        if not isinstance(piece, Cell):
+            pieces.append(piece)  # words stand last in both orders
+            continue
+        place, value = place_of[piece.column], piece.value
+        if place < len(head["codes"]):
+            codes = head["codes"][place]
+            index = {code: float(other) for other, code in enumerate(codes) if code is not None}
+            value = f"{source.bind(index.get)}({value}, {float(len(codes))!r})"
+        pieces.append(Cell(place, value))
+    _ask(source, asker, Row(row.width, tuple(pieces), row.sparse))
+    scores = source.bind(asker.scores)
+    return _LINKS[head["link"]](source, [source.let(f"{scores}[{place}]") for place in range(len(asker.scores))])
+
+
+def _careful(source: Source, row: Row, zeros: Sequence[int]) -> Row:
+    """Return the row whose tiny numbers are raised where a tree splits at 0: LightGBM would take them for 0."""
+    pieces: list[Piece] = []
+    for piece in row.pieces:
+        if isinstance(piece, Cell) and piece.column in zeros:
+            name = source.let(piece.value)
+            pieces.append(Cell(piece.column, f"({_TINY} if 0.0 < {name} < {_TINY} else {name})"))
+        else:
+            pieces.append(piece)
+    return Row(row.width, tuple(pieces), row.sparse)
+
+
+def _linear(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    weights, intercepts = parts.array(head["coefficients"]).tolist(), head["intercepts"]
     if not all(math.isfinite(number) for line in (*weights, intercepts) for number in line):
         raise NotCompiledError("a coefficient is not a finite number")
     product = _sparse_products if row.sparse else _dense_products
@@ -152,4 +213,10 @@ _LINKS = {
     "one against rest": _each_against_rest,
     "margin": _margins,
 }
-_WRITERS = {"lightgbm": _lightgbm, "linear": _linear, "constant": _constant}
+_WRITERS = {
+    "constant": _constant,
+    "forest": _forest,
+    "histograms": _histograms,
+    "lightgbm": _lightgbm,
+    "linear": _linear,
+}

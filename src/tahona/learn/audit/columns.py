@@ -10,8 +10,8 @@ import numpy as np
 from tahona.core.findings import Finding
 from tahona.learn.audit.data import AuditData
 from tahona.learn.audit.rows import plain_name
-from tahona.learn.text import stop_words
-from tahona.learn.words import tokens
+from tahona.scorer.text import stop_words
+from tahona.scorer.words import tokens
 
 ID_ROWS = 50
 ID_SHARE = 0.95
