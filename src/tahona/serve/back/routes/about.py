@@ -99,13 +99,23 @@ def project_info(desk: AtDesk) -> ProjectInfo:
     )
 
 
-@router.get("/openapi.json", summary="This API as an OpenAPI document", response_class=JSONResponse)
+@router.get(
+    "/openapi.json",
+    summary="This API as an OpenAPI document",
+    response_class=JSONResponse,
+    responses={200: {"content": {"application/json": {"example": {"openapi": "3.1.0", "paths": {"/predict": {}}}}}}},
+)
 def openapi(request: Request) -> dict[str, Any]:
     """Give the document from which clients can be made."""
     return document(request.app)
 
 
-@router.get("/docs", summary="This API as a page", response_class=HTMLResponse)
+@router.get(
+    "/docs",
+    summary="This API as a page",
+    response_class=HTMLResponse,
+    responses={200: {"content": {"text/html": {"example": "<!doctype html><title>hotel: API</title>…"}}}},
+)
 def docs(request: Request) -> HTMLResponse:
     """Give a page to read; it needs no script and nothing from elsewhere."""
     return HTMLResponse(docs_page(document(request.app)), headers={"content-security-policy": POLICY})

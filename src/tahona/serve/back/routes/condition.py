@@ -52,7 +52,12 @@ def ready(desk: AtDesk, response: Response) -> Ready:
     return Ready(ready=well, version=champion.version if champion else None, troubles=troubles)
 
 
-@router.get("/metrics", summary="Counters and gauges for Prometheus", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    summary="Counters and gauges for Prometheus",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": "tahona_champion_version 3.0\n"}}}},
+)
 def metrics(desk: AtDesk) -> Response:
     """Give Prometheus' text format."""
     body, kind = exposition(desk)
