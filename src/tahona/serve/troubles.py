@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,8 @@ class Troubles:
         self._file = file
         self._lock = threading.Lock()
         self._held: dict[Part, Trouble] = {}
+        self.mask: Callable[[str], str] = str
+        """Takes the project's secrets out of what the log is told, once the project is known."""
         self._write()
 
     def __iter__(self) -> Iterator[Trouble]:
@@ -52,7 +54,7 @@ class Troubles:
                 return
             self._held[part] = Trouble(part, what, datetime.now(UTC).isoformat(timespec="milliseconds"))
             self._write()
-        tell("trouble", part=part, what=what, why=str(error) if error else "")
+        tell("trouble", part=part, what=what, why=self.mask(str(error)) if error else "")
 
     def end(self, *parts: Part) -> None:
         """Say that these work."""

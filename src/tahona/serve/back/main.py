@@ -65,6 +65,7 @@ def _open(given: argparse.Namespace, troubles: Troubles, end: End) -> tuple[Open
     while not end.is_near():
         try:
             opened = open_project(given.root, env=given.env, overrides=given.overrides)
+            troubles.mask = opened.project.mask
             if isinstance(opened.ledger, Signpost):
                 opened = replace(opened, ledger=opened.ledger.in_haste(HASTE))
             log = open_prediction_log(opened.project)

@@ -62,7 +62,8 @@ async def _tahona(request: Request, error: Exception) -> Response:
         what = "stored bytes are not the ones that were written" if isinstance(error, IntegrityError) else "a fault"
         problem = Problem(500, f"{what}; the server's log has more under this id")
     problem = _under_id(request, problem)
-    tell("error", id=problem.id, kind=type(error).__name__, what=error.what, where=error.where, fix=error.fix)
+    mask = request.app.state.desk.troubles.mask
+    tell("error", id=problem.id, kind=type(error).__name__, why=mask(str(error)))
     return answer(request, problem)
 
 

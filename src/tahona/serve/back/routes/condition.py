@@ -20,20 +20,13 @@ class Health(BaseModel):
     status: Annotated[Literal["alive"], Field(examples=["alive"])] = "alive"
 
 
-class TroubleInfo(BaseModel):
-    """One thing that does not work at present."""
-
-    part: Annotated[Literal["ledger", "store", "champion", "log"], Field(examples=["ledger"])]
-    what: Annotated[str, Field(examples=["the ledger cannot be used"])]
-    since: Annotated[str, Field(examples=["2026-01-01T00:00:00.000+00:00"])]
-
-
 class Ready(BaseModel):
-    """Whether it can answer, with what, and what does not work."""
+    """Whether it predicts, with what, and what else does not work."""
 
     ready: Annotated[bool, Field(examples=[True])]
+    model: Annotated[str | None, Field(examples=["hotel"])]
     version: Annotated[int | None, Field(description="The champion's number.", examples=[3])]
-    troubles: list[TroubleInfo]
+    troubles: Annotated[list[str], Field(description="Sentences.", examples=[["the ledger cannot be used"]])]
 
 
 @router.get("/health", summary="Whether the server lives")
@@ -44,12 +37,18 @@ def health() -> Health:
 
 @router.get("/ready", summary="Whether the server can do its work", responses={503: {"model": Ready}})
 def ready(desk: AtDesk, response: Response) -> Ready:
-    """Say whether a champion is loaded, and whether ledger and store can be reached."""
+    """Say whether there is a champion to answer with, and whether ledger, store and prediction log can be used.
+
+    Where these are away, predictions go on: that is no reason for 503.
+    """
     champion = desk.keeper.champion
-    troubles = [TroubleInfo(part=each.part, what=each.what, since=each.since) for each in desk.troubles]
-    well = champion is not None and not troubles
-    response.status_code = 200 if well else 503
-    return Ready(ready=well, version=champion.version if champion else None, troubles=troubles)
+    response.status_code = 503 if champion is None else 200
+    return Ready(
+        ready=champion is not None,
+        model=champion.name if champion else None,
+        version=champion.version if champion else None,
+        troubles=[trouble.what for trouble in desk.troubles],
+    )
 
 
 @router.get(
