@@ -18,6 +18,7 @@ from tahona.serve.back.routes import (
     models,
     predicting,
     results,
+    validating,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -27,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     results.router,
     predicting.router,
     invocations.router,
+    validating.router,
     feedback.router,
     datasets.router,
     jobs.router,

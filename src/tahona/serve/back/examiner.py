@@ -10,7 +10,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,11 +61,16 @@ class Order:
 
 
 def main() -> None:
+    """Answer the order on standard input."""
+    reply(lambda order: examine(Order.from_dict(order)))
+
+
+def reply(work: Callable[[Mapping[str, Any]], Document]) -> None:
     """Answer the order with one JSON document on standard output: what was found, or why it is refused."""
     order = json.load(sys.stdin.buffer)
     confine(order["memory"], order["cpu_seconds"])
     try:
-        answer = examine(Order.from_dict(order))
+        answer = work(order)
     except MemoryError:
         answer = {"no_memory": True}
     except TahonaError as error:

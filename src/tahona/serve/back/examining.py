@@ -78,32 +78,34 @@ class Examining:
         self._bounds = bounds or Bounds.for_uploads(most)
         self._limits = upload_limits(most)
         self._root = project.root.resolve()
-        parts = project.model_dump(mode="json", include={"project", "data", "split", "audit"})
+        parts = project.model_dump(mode="json", include={"project", "data", "split", "audit", "decision"})
         parts["data"] |= {"source": "-", "sha256": None, "query": None, "table": None}
         self._project = parts
         self._turns = asyncio.Semaphore(self._bounds.at_once)
         self._here = 0
 
     async def examine(self, train: Path, test: Path | None, target: str | None) -> Mapping[str, Any]:
-        """Return what an examiner says of the tables.
+        """Return what an examiner says of the tables to learn from. Raises what `ask` raises."""
+        tables = {"train": str(train.resolve()), "test": str(test.resolve()) if test else None, "target": target}
+        return await self.ask("tahona.serve.back.examiner", tables)
 
-        Raises Refused: 422 for what cannot be learnt from, 413 for what takes too much memory or time, 503 when too
-        many wait.
+    async def ask(self, module: str, tables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a process of this module says of the tables.
+
+        Raises Refused: 422 for what cannot be used, 413 for what takes too much memory or time, 503 when too many wait.
         """
         if self._here >= self._bounds.at_once + self._bounds.waiting:
             raise Refused(503, "too many uploads are being examined", fix="send it again later", retry_after=10)
         self._here += 1
         try:
             async with self._turns:
-                return await self._sent(train, test, target)
+                return await self._sent(module, tables)
         finally:
             self._here -= 1
 
-    async def _sent(self, train: Path, test: Path | None, target: str | None) -> Mapping[str, Any]:
+    async def _sent(self, module: str, tables: Mapping[str, Any]) -> Mapping[str, Any]:
         order = {
-            "train": str(train.resolve()),
-            "test": str(test.resolve()) if test else None,
-            "target": target,
+            **tables,
             "project": self._project,
             "root": str(self._root),
             "limits": asdict(self._limits),
@@ -111,7 +113,7 @@ class Examining:
             "cpu_seconds": self._bounds.cpu_seconds,
         }
         with tempfile.TemporaryDirectory(prefix="tahona-examiner-") as place:
-            code, said, complaint = await self._run(json.dumps(order).encode(), place)
+            code, said, complaint = await self._run(module, json.dumps(order).encode(), place)
         if code:
             raise self._died(code, complaint)
         answer: dict[str, Any] = json.loads(said)
@@ -122,11 +124,11 @@ class Examining:
             raise Refused(422, why["what"], where=why["where"], fix=why["fix"])
         return answer
 
-    async def _run(self, order: bytes, place: str) -> tuple[int, bytes, bytes]:
+    async def _run(self, module: str, order: bytes, place: str) -> tuple[int, bytes, bytes]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tahona.serve.back.examiner",
+            module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

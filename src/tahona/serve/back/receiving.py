@@ -57,7 +57,7 @@ class Received:
         await self.form.close()
 
 
-class _Parser(MultiPartParser):
+class Parser(MultiPartParser):
     """Starlette's parser, which notices an upload that stops before its end."""
 
     ended = False
@@ -79,8 +79,8 @@ async def receive(request: Request, most: int) -> Received:
             where="content-type",
             fix="send the file itself as the part `train`; no address is fetched",
         )
-    parser = _Parser(
-        request.headers, _counted(request, most), max_files=len(FILES), max_fields=8, max_part_size=LONGEST_FIELD
+    parser = Parser(
+        request.headers, counted(request, most), max_files=len(FILES), max_fields=8, max_part_size=LONGEST_FIELD
     )
     try:
         form = await parser.parse()
@@ -100,7 +100,8 @@ async def receive(request: Request, most: int) -> Received:
         raise
 
 
-async def _counted(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def counted(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """Give the body as it comes. Raise Refused (413) once it has more bytes than are taken."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
