@@ -65,7 +65,7 @@ def _ask(source: Source, asker: Asker, row: Row) -> None:
 def _forest(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
     """Ask which leaf of each tree the row falls into, and average the leaves' class shares as scikit-learn does."""
     asker = Asker(parts.trees(head["file"]), row.width, output="leaf", kind="f")  # its trees compare in float32
-    _ask(source, asker, _careful(source, row, head["zeros"]))
+    _ask(source, asker, _careful(source, row, head["zeros"], 2.0**-150))  # what is less is 0 in float32
     shares = parts.array(head["shares"])
     average = source.let(f"{source.bind(_averager(asker, shares, head['leaves']))}()")
     return tuple(source.let(f"{average}[{place}]") for place in range(shares.shape[1]))
@@ -108,13 +108,16 @@ def _histograms(source: Source, head: Mapping[str, Any], row: Row, parts: Parts)
     return _LINKS[head["link"]](source, [source.let(f"{scores}[{place}]") for place in range(len(asker.scores))])
 
 
-def _careful(source: Source, row: Row, zeros: Sequence[int]) -> Row:
-    """Return the row whose tiny numbers are raised where a tree splits at 0: LightGBM would take them for 0."""
+def _careful(source: Source, row: Row, zeros: Sequence[int], least: float = 0.0) -> Row:
+    """Return the row whose tiny numbers (above ``least``) are raised where a tree splits at 0.
+
+    LightGBM would take them for 0.
+    """
     pieces: list[Piece] = []
     for piece in row.pieces:
         if isinstance(piece, Cell) and piece.column in zeros:
             name = source.let(piece.value)
-            pieces.append(Cell(piece.column, f"({_TINY} if 0.0 < {name} < {_TINY} else {name})"))
+            pieces.append(Cell(piece.column, f"({_TINY} if {least!r} < {name} < {_TINY} else {name})"))
         else:
             pieces.append(piece)
     return Row(row.width, tuple(pieces), row.sparse)

@@ -21,6 +21,8 @@ FORMAT = 1
 """Version of the compiled form."""
 NAME = "scorer.json"
 """The bundle's file that says what stands for its estimators, and how that was judged."""
+LARGEST = 2 << 30
+"""Bytes that the files of a bundle take."""
 BUNDLE_FORMAT = 1
 """Of bundles (`tahona.bundle.bundle`)."""
 
@@ -84,6 +86,8 @@ def _open(bundle: Path) -> Iterator[Files]:
     """Give what reads the bundle's files; whatever is wrong with them is an IntegrityError."""
     try:
         with zipfile.ZipFile(bundle) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise IntegrityError("the bundle unpacks to more than 2 GiB", where=bundle.name)
             yield archive.read
     except (
         zipfile.BadZipFile,

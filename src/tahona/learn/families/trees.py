@@ -49,7 +49,8 @@ def _one_job(estimator: Estimator) -> Estimator:
 
 
 def _shares(estimator: Estimator, matrix: Matrix) -> Scores:
-    shares: Scores = np.ascontiguousarray(estimator.predict_proba(matrix))
+    with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn adds all cells up to see whether one is infinite
+        shares: Scores = np.ascontiguousarray(estimator.predict_proba(matrix))
     return shares
 
 
