@@ -39,6 +39,8 @@ class Load:
     p50: float
     p99: float
     cpu_ms: float
+    busiest_ms: float
+    """What of it the busiest process took."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,19 @@ def measure(
 
 
 def load(server: Server, port: int, requests: Path, seconds: float, idle: float, rate: float | None = None) -> Load:
-    before = server.look().total
+    before = server.look()
     seen = client(port, requests, seconds, rate=rate)
     time.sleep(SETTLE)
-    cpu = server.look().total - before - SETTLE * idle
-    count = seen["requests"]
-    return Load(count, count / seen["seconds"], 1000 * seen["p50"], 1000 * seen["p99"], 1000 * cpu / count)
+    spent = server.look().since(before)
+    cpu, count = sum(spent.values()) - SETTLE * idle, seen["requests"]
+    return Load(
+        requests=count,
+        rate=count / seen["seconds"],
+        p50=1000 * seen["p50"],
+        p99=1000 * seen["p99"],
+        cpu_ms=1000 * cpu / count,
+        busiest_ms=1000 * max(spent.values()) / count,
+    )
 
 
 def client(

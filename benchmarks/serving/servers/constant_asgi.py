@@ -8,16 +8,19 @@ ANSWER = json.dumps(
     {
         "model": "hotel",
         "version": 1,
+        "decision": {"positive": "1", "threshold": 0.5},
         "predictions": [
             {
-                "id": "0123456789abcdef0123456789abcdef",
-                "label": "0",
-                "probabilities": {"0": 0.9123456789012345, "1": 0.0876543210987655},
+                "id": "uqL78v0CUiSY2-0",
+                "label": "1",
+                "probabilities": {"0": 0.13498910225289495, "1": 0.865010897747105},
                 "warnings": [],
             }
         ],
-    }
+    },
+    separators=(",", ":"),
 )
+"""As long as what Tahona answers for one row."""
 BODY = ANSWER.encode("utf-8")
 START = {
     "type": "http.response.start",
