@@ -14,6 +14,7 @@ import pytest
 from postgres_servers import PostgresServer
 from projects import Answer, Command, write_project
 
+from tahona.ledgers.engine import REVISIONS
 from tahona.ledgers.sql import SqlLedger
 
 OLD = Path(__file__).parent / "assets" / "ledger_0001.db"
@@ -50,9 +51,9 @@ def test_setup_makes_the_ledger_of_each_environment(
     folder = place(postgres.url("setup_test"), postgres.url("set-up_Prod"))
     for env in ("local", "test", "prod"):
         first = kept_apart(here("db", "setup", "-C", folder, "--env", env, "--json"), postgres.password)
-        assert (first["created"], first["before"], first["after"]) == (True, "", "0003")
+        assert (first["created"], first["before"], first["after"]) == (True, "", REVISIONS[-1])
         again = here("db", "setup", "-C", folder, "--env", env, "--json").document
-        assert (again["created"], again["before"], again["after"]) == (False, "0003", "0003")
+        assert (again["created"], again["before"], again["after"]) == (False, REVISIONS[-1], REVISIONS[-1])
     assert (folder / ".tahona" / "local.db").is_file()
     for name in ("setup_test", "set-up_Prod"):
         found = postgres.ask(
@@ -66,8 +67,8 @@ def test_setup_says_what_it_did(here: Command, place: Callable[..., Path], postg
     folder = place(postgres.url("setup_said"))
     first, again = (here("db", "setup", "-C", folder, "--env", "test") for _ in range(2))
     shown = f"postgresql://keeper:***@127.0.0.1:{postgres.port}/setup_said"
-    assert first.stdout == f"{shown}: made the database; made its tables (revision 0003)\n"
-    assert again.stdout == f"{shown}: its tables are up to date (revision 0003)\n"
+    assert first.stdout == f"{shown}: made the database; made its tables (revision {REVISIONS[-1]})\n"
+    assert again.stdout == f"{shown}: its tables are up to date (revision {REVISIONS[-1]})\n"
 
 
 def test_who_may_not_make_databases_is_told(
@@ -103,12 +104,12 @@ def test_check_says_what_works(here: Command, place: Callable[..., Path], postgr
     assert all(check["ok"] for check in checks.values())
     assert checks["reached"]["says"].startswith("PostgreSQL ")
     assert checks["reached"]["says"].endswith(f"as keeper, database {name}")
-    assert checks["tables"]["says"] == "revision 0003"
+    assert checks["tables"]["says"] == f"revision {REVISIONS[-1]}"
     for table in ("runs", "params", "metrics", "steps", "versions", "aliases", "events"):
         assert postgres.ask(f"SELECT count(*) FROM {table}", database=name) == [(0,)]
     shown = here("db", "check", "-C", folder, "--env", "test").stdout
     assert f"postgresql://keeper:***@127.0.0.1:{postgres.port}/{name}" in shown
-    assert "revision 0003" in shown
+    assert f"revision {REVISIONS[-1]}" in shown
 
 
 def failed(answer: Answer) -> str:
@@ -173,7 +174,7 @@ def test_upgrade_brings_an_old_ledger_up_to_date(here: Command, place: Callable[
     assert failed(checked) == "tables"
     assert checked.document["error"]["fix"] == "tahona db upgrade"
     change = here("db", "upgrade", "-C", folder, "--env", "local", "--json").document
-    assert (change["before"], change["after"]) == ("0001", "0003")
+    assert (change["before"], change["after"]) == ("0001", REVISIONS[-1])
     assert here("db", "check", "-C", folder, "--env", "local").code == 0
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT id, model, round(f1_score, 4), round(auc, 4) FROM metricas").fetchall()
@@ -196,6 +197,7 @@ def test_upgrade_of_a_servers_tables_lets_the_ledger_be_used_again(
     folder = place(postgres.url(name))
     assert here("db", "setup", "-C", folder, "--env", "test").code == 0
     for statement in (
+        "DROP TABLE predictions",
         "DROP VIEW metricas",
         "DROP TRIGGER events_append_only ON events",
         "DROP FUNCTION tahona_events_append_only",
@@ -207,7 +209,7 @@ def test_upgrade_of_a_servers_tables_lets_the_ledger_be_used_again(
     refused = here("runs", "-C", folder, "--env", "test")
     assert refused.code == 4
     assert "tahona db upgrade" in refused.stderr
-    assert "0001 to 0003" in here("db", "upgrade", "-C", folder, "--env", "test").stdout
+    assert f"0001 to {REVISIONS[-1]}" in here("db", "upgrade", "-C", folder, "--env", "test").stdout
     assert here("runs", "-C", folder, "--env", "test").code == 0
 
 

