@@ -25,7 +25,8 @@ from tahona.serve.access import SCOPES, Scope
 FORMAT = 1
 """Version of the file's format."""
 PREFIX = "tahona"
-_NOBODY = b"\0" * 32
+_NOBODY = "-" * 64
+"""A digest that no secret has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def create_key(root: Path, name: str, scopes: Sequence[str]) -> tuple[Key, str]:
             name=name,
             scopes=tuple(scope for scope in SCOPES if scope in scopes),
             salt=salt,
-            digest=_digest(salt, secret.encode()).hex(),
+            digest=_digest(salt, secret.encode()),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             last=secret[-4:],
         )
@@ -105,13 +106,12 @@ def find_key(keys: Mapping[str, Key], text: bytes) -> Key | None:
     prefix, _, rest = text.partition(b"_")
     name, _, secret = rest.partition(b"_")
     key = keys.get(name.decode("ascii", "replace")) if prefix == b"tahona" else None
-    kept = bytes.fromhex(key.digest) if key is not None else _NOBODY
-    same = hmac.compare_digest(_digest(key.salt if key is not None else "", secret), kept)
-    return key if same else None
+    salt, kept = ("", _NOBODY) if key is None else (key.salt, key.digest)
+    return key if hmac.compare_digest(_digest(salt, secret), kept) else None
 
 
-def _digest(salt: str, secret: bytes) -> bytes:
-    return hashlib.sha256(salt.encode() + secret).digest()
+def _digest(salt: str, secret: bytes) -> str:
+    return hashlib.sha256(salt.encode() + secret).hexdigest()
 
 
 @contextmanager

@@ -6,10 +6,11 @@ import json
 import secrets
 from dataclasses import replace
 from http import HTTPStatus
+from time import perf_counter
 
 from tahona.serve.access import Route
 from tahona.serve.front.gate import Gate
-from tahona.serve.front.journal import Journal
+from tahona.serve.front.journal import Journal, Predicted
 from tahona.serve.front.model import Loaded
 from tahona.serve.front.passing import Passage
 from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
@@ -20,7 +21,8 @@ from tahona.serve.problems import Problem
 from tahona.serve.telling import tell
 from tahona.serve.troubles import is_silent, read_troubles
 
-HEALTH, READY, PREDICT, UPLOAD = "/health", "/ready", "/predict", "/upload"
+HEALTH, READY, PREDICT = "/health", "/ready", "/predict"
+UPLOADS = frozenset({"/upload", "/validate"})
 _ALIVE = b'{"status":"alive"}'
 _CLOSE: Headers = [(b"connection", b"close")]
 
@@ -45,15 +47,15 @@ class Front:
 
     def take_up(self, loaded: Loaded) -> None:
         """Answer by this champion from the next request on."""
-        made = None if loaded.compiled is None else Predicting(loaded, loaded.compiled, self._settings, self._journal)
+        made = None if loaded.compiled is None else Predicting(loaded, loaded.compiled, self._settings)
         self.loaded, self._predicting = loaded, made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._count += 1
-        visit = Visit(scope, f"{self._prefix}{self._count:x}", receive, send, dict(scope["headers"]))
+        visit, predicted = Visit(scope, f"{self._prefix}{self._count:x}", receive, send), None
         self._in_hand += 1
         try:
-            await self._answer(visit)
+            predicted = await self._answer(visit)
         except RefusedError as error:
             await _refuse(visit, error)
         except ClientGoneError:
@@ -65,19 +67,20 @@ class Front:
             await _refuse(visit, RefusedError(Problem(500, "a fault of the server; its log has more under this id")))
         finally:
             self._in_hand -= 1
-            self._journal.request(visit)
+            visit.seconds = perf_counter() - visit.begun
+            self._journal.note(visit, predicted)
 
-    async def _answer(self, visit: Visit) -> None:
+    async def _answer(self, visit: Visit) -> Predicted | None:
         if self.leaving:
             visit.extra = _CLOSE
         self.gate.check(visit)
         path = visit.route.path
         if path == HEALTH:
             await visit.answer(200, JSON, _ALIVE)
-            return
+            return None
         if path == READY:
             await self._tell_ready(visit)
-            return
+            return None
         if self._in_hand > self._settings.concurrent:
             raise RefusedError(Problem(503, "the server has as much in hand as it takes", retry_after=1))
         if path == PREDICT:
@@ -85,12 +88,12 @@ class Front:
             if loaded is None:
                 raise RefusedError(Problem(503, self.why_not, fix="try again in a moment", retry_after=1))
             if not goes_to_the_back(visit, loaded) and predicting is not None:
-                await predicting.answer(visit)
-                return
+                return await predicting.answer(visit)
         await self.passage.take(visit, self._limit(visit.route))
+        return None
 
     def _limit(self, route: Route) -> int:
-        return self._settings.upload if route.path == UPLOAD else self._settings.body
+        return self._settings.upload if route.path in UPLOADS else self._settings.body
 
     async def _tell_ready(self, visit: Visit) -> None:
         """Say whether predictions are answered here, and what else does not work."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from time import monotonic
 
-from tahona.serve.access import Route, methods_at
+from tahona.serve.access import ROUTES, Route, methods_at
 from tahona.serve.front.settings import Settings
 from tahona.serve.front.visit import Headers, RefusedError, Visit
 from tahona.serve.keys import Key, find_key
@@ -14,6 +14,7 @@ from tahona.serve.problems import Problem
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(rb"[A-Za-z0-9.\-_]{1,255}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
+_FIXED = {(route.path.encode(), route.method): route for route in ROUTES if "{" not in route.path}
 _PREFLIGHT_SECONDS = b"600"
 
 
@@ -31,25 +32,17 @@ class Gate:
     def check(self, visit: Visit) -> None:
         """Note the route and the key. Raise RefusedError for a request that may not pass."""
         scope = visit.scope
-        method: str = scope["method"]
-        methods = methods_at(scope["raw_path"].decode("ascii", "replace"))
-        if not methods:
-            raise RefusedError(Problem(404, "there is nothing at this path", fix="GET /docs lists all routes"))
         headers = visit.headers
         origin = headers.get(b"origin")
         if origin is not None and origin in self._origins:
-            visit.extra = [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
-        route = methods.get(method)
-        if route is None:
-            visit.route = Route(method if method in SAFE else "-", next(iter(methods.values())).path, "admin")
-            raise _not_so(visit, methods)
-        visit.route = route
+            visit.extra = [*visit.extra, (b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+        route = visit.route = _FIXED.get((scope["raw_path"], scope["method"])) or _find(visit)
         if route.scope is None:
             return
         host = headers.get(b"host", b"")
         if host not in self._hosts or len(headers) != len(scope["headers"]):
             self._check_host(visit, host)
-        if origin is not None and method not in SAFE and origin not in self._origins:
+        if origin is not None and route.method not in SAFE and origin not in self._origins:
             _check_origin(origin, host)
         if self.keys is not None or not self._settings.loopback:
             self._check_key(visit, route)
@@ -106,6 +99,18 @@ class Gate:
         self._left[key] = (left - 1.0, now)
 
 
+def _find(visit: Visit) -> Route:
+    """Return the route. Raise RefusedError where none is, or none for the method."""
+    method: str = visit.scope["method"]
+    methods = methods_at(visit.scope["raw_path"].decode("ascii", "replace"))
+    if not methods:
+        raise RefusedError(Problem(404, "there is nothing at this path", fix="GET /docs lists all routes"))
+    if method not in methods:
+        visit.route = Route(method if method in SAFE else "-", next(iter(methods.values())).path, "admin")
+        raise _not_so(visit, methods)
+    return methods[method]
+
+
 def _check_origin(origin: bytes, host: bytes) -> None:
     """Let a page pass that came from this server itself."""
     if origin.partition(b"://")[2].lower() != host.lower():
@@ -117,7 +122,8 @@ def _check_origin(origin: bytes, host: bytes) -> None:
 def _not_so(visit: Visit, methods: Mapping[str, Route]) -> RefusedError:
     """Return what a method gets that this path does not have; a preflight of a named origin is no error."""
     allowed = ", ".join(sorted(methods)).encode()
-    if visit.scope["method"] == "OPTIONS" and visit.extra and b"access-control-request-method" in visit.headers:
+    named = any(name == b"access-control-allow-origin" for name, _ in visit.extra)
+    if visit.scope["method"] == "OPTIONS" and named and b"access-control-request-method" in visit.headers:
         headers: Headers = [
             (b"access-control-allow-methods", allowed),
             (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),

@@ -90,7 +90,7 @@ class Passage:
         task = asyncio.current_task()
         if task is not None and answer.headers.get("content-type", "").encode().startswith(_ENDLESS):
             self._endless.add(task)
-        headers: Headers = [
+        headers = [
             (name, value)
             for name, value in ((name.lower(), value) for name, value in answer.headers.raw)
             if name not in _HOP and name not in _UVICORN and not name.startswith(OURS)
@@ -116,7 +116,7 @@ def away() -> RefusedError:
 
 def _onward(visit: Visit) -> Headers:
     """Return the headers for the back: neither secrets nor anything that it believes from us alone."""
-    headers: Headers = [
+    headers = [
         (name, value)
         for name, value in visit.scope["headers"]
         if name not in _HOP and name not in _SECRET and not name.startswith(OURS)

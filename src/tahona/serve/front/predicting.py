@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from tahona.errors import DataError
-from tahona.serve.front.journal import Journal
+from tahona.serve.front.entries import Answered, Answers, encode
+from tahona.serve.front.journal import Predicted
 from tahona.serve.front.mistakes import look_again, shown
 from tahona.serve.front.model import Compiled, Loaded
+from tahona.serve.front.rows import Reader
 from tahona.serve.front.settings import Settings
 from tahona.serve.front.visit import RefusedError, Visit
 from tahona.serve.problems import Problem
@@ -31,73 +33,37 @@ _LONG = 100_000
 _NONE: tuple[str, ...] = ()
 
 
-class Answered(msgspec.Struct, gc=False):
-    """What one row gets."""
-
-    id: str
-    label: str
-    probabilities: dict[str, float]
-    warnings: Sequence[str]
-
-
-class Answers(msgspec.Struct, gc=False):
-    """What a request for predictions gets; ``decision`` says how labels follow from probabilities."""
-
-    model: str
-    version: int
-    decision: msgspec.Raw
-    predictions: list[Answered]
-
-
-class Entry(msgspec.Struct, gc=False):
-    """One line of the spool: `tahona.core.records.Prediction` without what is told later."""
-
-    id: str
-    name: str
-    version: int
-    when: str
-    label: str
-    probabilities: dict[str, float]
-    key: str
-    features: Any
-    warnings: Sequence[str]
-
-
-_ENCODER = msgspec.json.Encoder()
-
-
 class Predicting:
     """Answers for one champion."""
 
-    def __init__(self, loaded: Loaded, compiled: Compiled, settings: Settings, journal: Journal) -> None:
-        scorer = compiled.scorer
+    def __init__(self, loaded: Loaded, compiled: Compiled, settings: Settings) -> None:
         self._name, self._version = loaded.champion.name, loaded.champion.version
-        self._counted = str(self._version)
-        self._reader = compiled.reader
-        self._scorer = scorer
-        self._labels = tuple(scorer.labels)
-        self._journal = journal
+        self._reader, self._scorer = compiled.reader, compiled.scorer
+        self._labels = tuple(compiled.scorer.labels)
         self._limit = settings.body
         self._decision = msgspec.Raw(json.dumps(compiled.decision).encode())
-        kept = settings.log_features
-        names = [column.name for column in compiled.reader.columns]
-        self._all, wanted = kept is True, () if isinstance(kept, bool) else kept
-        self._kept = tuple((name, f"f{place}") for place, name in enumerate(names) if name in wanted)
+        self._features = kept_features(settings.log_features, compiled.reader)
 
-    async def answer(self, visit: Visit) -> None:
-        """Answer a request whose body is JSON."""
+    async def answer(self, visit: Visit) -> Predicted:
+        """Answer a request whose body is JSON; return what has to be written down."""
         body = await visit.body(self._limit)
         rows, extra = self._reader.read(body), _NONE
         if rows is None:
             rows, extra = await self._look_again(body)
         scores = await self._scores(rows)
-        predictions = self._write_down(visit, rows, scores)
+        labels, name = self._labels, visit.id
+        answers = [
+            Answered(f"{name}-{place}", labels[code], dict(zip(labels, values, strict=True)), warnings)
+            for place, (code, values, warnings) in enumerate(scores)
+        ]
+        predicted = Predicted(self._name, self._version, rows, answers, self._features)
         if extra:
             more = f"unknown column(s) that nothing was made of: {', '.join(shown(extra))}"
-            for each in predictions:
-                each.warnings = [*each.warnings, more]
-        answers = Answers(self._name, self._version, self._decision, predictions)
-        await visit.answer(200, JSON, _ENCODER.encode(answers))
+            told = [Answered(each.id, each.label, each.probabilities, [*each.warnings, more]) for each in answers]
+            answers = told
+        visit.rows, visit.version = len(answers), self._version
+        await visit.answer(200, JSON, encode(Answers(self._name, self._version, self._decision, answers)))
+        return predicted
 
     async def _look_again(self, body: bytes) -> tuple[list[Any], tuple[str, ...]]:
         if len(body) > _LONG:
@@ -123,22 +89,16 @@ class Predicting:
                 return RefusedError(Problem(422, found.what, where=where, fix=found.fix, more={"row": place}))
         return RefusedError(Problem(422, error.what, where=error.where, fix=error.fix))
 
-    def _write_down(self, visit: Visit, rows: list[Any], scores: list[Answer]) -> list[Answered]:
-        """Give every row its id, and keep what was said of it for the prediction log."""
-        journal, meters, labels = self._journal, self._journal.meters, self._labels
-        when = journal.now()
-        visit.rows, visit.version = len(rows), self._version
-        predictions = []
-        for place, (row, (code, values, warnings)) in enumerate(zip(rows, scores, strict=True)):
-            name, label, probabilities = f"{visit.id}-{place}", labels[code], dict(zip(labels, values, strict=True))
-            predictions.append(Answered(name, label, probabilities, warnings))
-            features = row if self._all else {name: getattr(row, field) for name, field in self._kept} or None
-            entry = Entry(name, self._name, self._version, when, label, probabilities, visit.key, features, warnings)
-            journal.spool.add(_ENCODER.encode(entry))
-            if warnings:
-                meters.warnings.update(warnings)
-        meters.rows[self._counted] += len(rows)
-        return predictions
+
+def kept_features(policy: bool | tuple[str, ...], reader: Reader) -> Callable[[Any], Any]:
+    """Return what gives that part of a row which the prediction log may keep."""
+    if policy is False:
+        return lambda _: None
+    if policy is True and not reader.ignored:
+        return lambda row: row
+    names = [column.name for column in reader.columns]
+    kept = [(name, f"f{place}") for place, name in enumerate(names) if policy is True or name in policy]
+    return lambda row: {name: getattr(row, field) for name, field in kept}
 
 
 def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:

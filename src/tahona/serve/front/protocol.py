@@ -22,59 +22,52 @@ CONNECTIONS = 4096
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    _size = 0
-    _whole = True
+    _size = 1
+    """Bytes since the last whole request; a new connection owes one."""
     _last = 0.0
+    """When something came last, by the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._last = self.loop.time()
-        self._whole = False
         if len(self.connections) > CONNECTIONS:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._size += len(data)
         self._last = self.loop.time()
         super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._size = 0
-        self._whole = False
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._count(len(name) + len(value))
+        if self._size > HEADERS or len(data) > HEADERS:
+            self._check_headers()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._whole = True
+        self._size = 0
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._whole and self.transport is not None:
+        if self._size:
             self.loop.call_later(LINGER, self._end_unless_whole)
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether a request has begun (or none ever did) and no more of it has come for long."""
-        return not self._whole and now - self._last > PATIENCE
+        return bool(self._size) and now - self._last > PATIENCE
 
-    def _count(self, size: int) -> None:
-        self._size += size
-        if self._size > HEADERS and not self.transport.is_closing():
-            problem = Problem(431, f"the headers have more than {HEADERS} bytes")
+    def _check_headers(self) -> None:
+        """Refuse headers that are too long: those that have come to their end, and those that have not."""
+        headers = self.headers or ()
+        size = len(getattr(self, "url", b"")) + sum(len(name) + len(value) for name, value in headers)
+        begun = self.cycle is not None and self.cycle.scope is self.scope
+        if (size > HEADERS or (self._size > HEADERS and not begun)) and not self.transport.is_closing():
+            problem = Problem(431, f"the headers have more than {HEADERS:,} bytes")
             body = problem.body()
-            headers = {**problem.headers(), "content-length": str(len(body)), "connection": "close"}
-            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            self.transport.write(STATUS_LINE[431] + lines.encode() + b"\r\n" + body)
+            lines = {**problem.headers(), "content-length": str(len(body)), "connection": "close"}
+            text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            self.transport.write(STATUS_LINE[431] + text.encode() + b"\r\n" + body)
             self.transport.close()
 
     def _end_unless_whole(self) -> None:
-        if not self._whole and not self.transport.is_closing():
+        if self._size and not self.transport.is_closing():
             self.transport.close()
 
 

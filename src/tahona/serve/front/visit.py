@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +12,7 @@ from tahona.serve.problems import Problem
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 NOWHERE = Route("-", "-", "admin")
 GONE = 499
 """Status in the log of a client that did not wait for its answer."""
@@ -22,72 +21,73 @@ GONE = 499
 class RefusedError(Exception):
     """The request gets a problem document instead of what it asked for."""
 
-    def __init__(self, problem: Problem, headers: Headers | None = None) -> None:
+    def __init__(self, problem: Problem, headers: Headers = ()) -> None:
         super().__init__(problem.detail)
         self.problem = problem
-        self.headers = headers or []
+        self.headers = headers
 
 
 class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
-@dataclass(slots=True)
 class Visit:
     """What is known of a request, for the log and the meters too."""
 
-    scope: Scope
-    id: str
-    receive: Receive
-    send: Send
-    headers: dict[bytes, bytes]
-    route: Route = NOWHERE
-    key: str = ""
-    status: int = 0
-    rows: int = 0
-    version: int = 0
-    extra: Headers = field(default_factory=list)
+    route = NOWHERE
+    key = ""
+    """Id of the key that was sent."""
+    status = 0
+    """Of the answer, once it has begun."""
+    rows = 0
+    version = 0
+    seconds = 0.0
+    """How long it took, once it is over."""
+    extra: Headers = ()
     """Headers that the answer has besides its own."""
-    begun: float = field(default_factory=perf_counter)
+
+    def __init__(self, scope: Scope, name: str, receive: Receive, send: Send) -> None:
+        self.begun = perf_counter()
+        self.scope = scope
+        self.id = name
+        self.receive = receive
+        self.send = send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
 
     async def body(self, limit: int) -> bytes:
         """Return the request's body. Raise RefusedError once it is longer than the limit, whatever its header says."""
-        self.check_length(limit)
         message = await self.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        body: bytes = message["body"]
-        if message["more_body"]:
-            pieces = bytearray(body)
-            while message["more_body"]:
-                if len(pieces) > limit:
-                    raise too_long(limit)
-                message = await self.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGoneError
-                pieces += message["body"]
-            body = bytes(pieces)
-        if len(body) > limit:
-            raise too_long(limit)
-        return body
+        if message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= limit:
+            whole: bytes = message["body"]
+            return whole
+        self.check_length(limit)
+        pieces = bytearray()
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            pieces += message["body"]
+            if len(pieces) > limit:
+                raise too_long(limit)
+            if not message["more_body"]:
+                return bytes(pieces)
+            message = await self.receive()
 
     def check_length(self, limit: int) -> None:
-        """Refuse a body that says itself that it is too long, before it is sent."""
+        """Refuse a body that says itself that it is too long, before it is read."""
         said = self.headers.get(b"content-length", b"")
         if len(said) > 19 or (said.isdigit() and int(said) > limit):
             raise too_long(limit)
 
-    async def answer(self, status: int, kind: bytes, body: bytes, headers: Headers | None = None) -> None:
+    async def answer(self, status: int, kind: bytes, body: bytes, headers: Headers = ()) -> None:
         """Send a whole answer."""
         self.status = status
-        start: Headers = [
+        start = [
             (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.id.encode()),
             *self.extra,
+            *headers,
         ]
-        if headers:
-            start += headers
         await self.send({"type": "http.response.start", "status": status, "headers": start})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -8,6 +8,7 @@ does the worker.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -85,14 +86,15 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._follower.follow_keys()
         await self._follower.follow_champion()
+        _calm_the_collector()
         loop.add_reader(0, self._take_orders)
         tasks = [asyncio.create_task(each()) for each in (self._say_ready, self._keep_time, self._keep_up)]
         await self._server.serve(sockets=[socket.socket(fileno=self._settings.door)])
         for task in tasks:
             task.cancel()
         await self._front.passage.close()
+        self._journal.write_log()
         self._spool.close()
-        self._journal.flush()
         self._meters.write(self._meters_folder)
 
     async def _say_ready(self) -> None:
@@ -110,7 +112,7 @@ class Worker:
         while True:
             await asyncio.sleep(TICK)
             rounds += 1
-            self._journal.flush()
+            self._journal.write_log()
             self._flush_spool()
             self._follower.follow_keys()
             if rounds % SECOND == 0:
@@ -139,6 +141,13 @@ class Worker:
 
     def _end(self) -> None:
         self._server.should_exit = True
+
+
+def _calm_the_collector() -> None:
+    """Let the garbage collector pass over what is there for good, and look at the rest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class _Lines(logging.Handler):
