@@ -84,6 +84,11 @@ def probability(told: Explanation) -> np.ndarray:
         ("linear_svc", {}, 1e-9),
         ("lightgbm", {"n_estimators": 20}, 1e-9),
         ("xgboost", {"n_estimators": 20}, 1e-4),
+        ("tree", {"max_depth": 4}, 1e-9),
+        ("random_forest", {"n_estimators": 12}, 1e-9),
+        ("random_forest", {"n_estimators": 12, "class_weight": "balanced"}, 1e-9),
+        ("extra_trees", {"n_estimators": 12}, 1e-9),
+        ("hist_gradient_boosting", {"max_iter": 12}, 1e-9),
     ],
 )
 def test_base_and_contributions_add_up_to_the_score(name, params, near, classes, text):
@@ -95,14 +100,69 @@ def test_base_and_contributions_add_up_to_the_score(name, params, near, classes,
     told, codes = explained(bundle, learnt[0])
     assert told.columns == bundle.schema.names
     np.testing.assert_allclose(told.base + told.values.sum(axis=1), told.score, rtol=0, atol=near)
-    assert (np.abs(told.values).max(axis=0) > 0).sum() >= 2
+    assert (np.abs(told.values).max(axis=0) > 0).sum() >= (1 if name == "tree" else 2)
     scores = bundle.members[0].model.scores(take(learnt[0], slice(0, 40)))
     if told.units == "margin":
         wanted = scores if scores.ndim == 1 else scores[np.arange(40), codes]
         np.testing.assert_allclose(told.score, wanted, rtol=0, atol=1e-12)
+    elif told.units == "probability":
+        wanted = scores[:, 1] if classes == 2 else scores[np.arange(40), codes]
+        np.testing.assert_allclose(told.score, wanted, rtol=0, atol=1e-12)
     elif told.units == "log-odds" and classes == 2:
         np.testing.assert_allclose(probability(told), scores[:, 1], rtol=0, atol=max(near, 1e-9) / 10)
     assert set(told.of) == ({"class 1"} if classes == 2 else {bundle.schema.labels[code] for code in codes})
+
+
+def numbers_alone(rows: int = 200) -> Learnt:
+    """Return three numbers, one of them with nulls, and a label that depends on how they come together."""
+    draw = np.random.default_rng(2)
+    first, second, third = draw.normal(size=(3, rows))
+    label = np.where(first * second + 0.5 * third > 0, "yes", "no")
+    frame = pd.DataFrame({"a": np.where(draw.random(rows) < 0.1, np.nan, first), "b": second, "c": third, "y": label})
+    schema, _ = infer_schema(frame, target="y", positive="yes")
+    return to_columns(frame, schema), to_labels(frame["y"], schema), schema
+
+
+@pytest.mark.parametrize("weight", [None, "balanced"])
+def test_a_trees_values_are_shapleys_by_the_definition(weight):
+    """Over all sets of known columns, where an unknown one splits the row by the training rows' weights."""
+    learnt = numbers_alone()
+    bundle = bundle_of(learnt, member("tree", {"max_depth": 5, "class_weight": weight}, learnt))
+    model = bundle.members[0].model
+    tree, some = model.estimators[0].tree_, take(learnt[0], slice(0, 15))
+    cells = np.asarray(model.encoding.apply(some), dtype=np.float32)
+    told = explain(bundle, some, np.ones(15, dtype=np.int64))
+
+    def expected(row: np.ndarray, known: frozenset[int], node: int = 0) -> float:
+        left, right, column = tree.children_left[node], tree.children_right[node], tree.feature[node]
+        if left < 0:
+            return float(tree.value[node, 0, 1])
+        if column not in known:
+            shares = tree.weighted_n_node_samples[[left, right]] / tree.weighted_n_node_samples[node]
+            return shares @ [expected(row, known, left), expected(row, known, right)]
+        goes_left = tree.missing_go_to_left[node] if np.isnan(row[column]) else row[column] <= tree.threshold[node]
+        return expected(row, known, left if goes_left else right)
+
+    for place, row in enumerate(cells):
+        for column in range(3):
+            others = [other for other in range(3) if other != column]
+            value = 0.0
+            for known, share in ((set(), 1 / 3), ({others[0]}, 1 / 6), ({others[1]}, 1 / 6), (set(others), 1 / 3)):
+                gained = expected(row, frozenset(known | {column})) - expected(row, frozenset(known))
+                value += share * gained
+            assert told.values[place, column] == pytest.approx(value, abs=1e-7)
+        assert told.base[place] == pytest.approx(expected(row, frozenset()), abs=1e-7)
+
+
+def test_trees_that_would_take_minutes_are_refused(monkeypatch):
+    from tahona.bundle import shapley
+
+    monkeypatch.setattr(shapley, "MOST_STEPS", 100)
+    learnt = numbers_alone()
+    for name, params in (("random_forest", {"n_estimators": 8}), ("hist_gradient_boosting", {"max_iter": 8})):
+        bundle = bundle_of(learnt, member(name, params, learnt))
+        with pytest.raises(InputError, match="too many and too deep"):
+            explain(bundle, learnt[0], learnt[1])
 
 
 def test_a_linear_model_is_explained_as_by_hand():

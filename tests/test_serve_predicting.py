@@ -317,7 +317,7 @@ def test_an_explained_row_says_what_each_column_added(mixed):
 def test_what_is_not_explained_says_so(slow, mixed):
     assert "not explained" in said(slow.predict(ROWS[0], params={"explain": "true"}), 422)["detail"]
     row = {"size": 0.5, "weight": -1.0, "colour": "red", "code": "03"}
-    said(mixed.predict([row] * 101, params={"explain": "true"}), 413)
+    said(mixed.predict([row] * 21, params={"explain": "true"}), 413)
     said(mixed.http.post("/predict", content="size\n1\n", headers=CSV, params={"explain": "true"}), 422)
     said(mixed.predict(row, params={"explain": "perhaps"}), 422)
 

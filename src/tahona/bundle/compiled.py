@@ -134,7 +134,7 @@ def _forest_of(estimators: Sequence[Estimator], place: _Place) -> Head:
     found = [each.tree_ for each in estimators]
     if (leaves := sum(int(tree.n_leaves) for tree in found)) > MOST_LEAVES:
         raise NotCompiledError(f"its trees have {leaves:,} leaves, more than the {MOST_LEAVES:,} that a worker holds")
-    nodes = [_nodes(tree) for tree in found]
+    nodes = [tree_nodes(tree) for tree in found]
     shares = np.concatenate([tree.value[:, 0, :][one.leaf] for tree, one in zip(found, nodes, strict=True)])
     return {
         "engine": "forest",
@@ -145,7 +145,8 @@ def _forest_of(estimators: Sequence[Estimator], place: _Place) -> Head:
     }
 
 
-def _nodes(tree: Any) -> Nodes:  # noqa: ANN401 - scikit-learn's Tree
+def tree_nodes(tree: Any) -> Nodes:  # noqa: ANN401 - scikit-learn's Tree
+    """Return one of scikit-learn's trees."""
     return Nodes(
         tree.children_left < 0,
         tree.children_left,
@@ -157,7 +158,23 @@ def _nodes(tree: Any) -> Nodes:  # noqa: ANN401 - scikit-learn's Tree
 
 
 def _histograms(estimator: Estimator, place: _Place) -> Head:
-    """Write scikit-learn's histogram trees: their columns stand in an order of their own, categories first."""
+    trees, order, codes = histogram_trees(estimator)
+    width, classes = int(estimator.n_features_in_), int(estimator.n_trees_per_iteration_)
+    return {
+        "engine": "histograms",
+        "file": place.write("trees", model_text(trees, width=width, classes=classes)),
+        "order": order,
+        "codes": codes,
+        "zeros": [order[column] for column in zero_columns(nodes for nodes, _ in trees)],
+        "link": "logistic" if classes == 1 else "softmax",
+    }
+
+
+def histogram_trees(estimator: Estimator) -> tuple[list[tuple[Nodes, Any]], list[int], list[Any]]:
+    """Return scikit-learn's histogram trees behind one tree per class of its base, and the order of their columns.
+
+    Categories stand first in that order; of each the codes that it knows, in their places, are returned as well.
+    """
     width = int(estimator.n_features_in_)
     order, codes = list(range(width)), list[Any]()
     if estimator.is_categorical_ is not None:
@@ -174,15 +191,7 @@ def _histograms(estimator: Estimator, place: _Place) -> Head:
         for line in estimator._predictors  # noqa: SLF001
         for each in line
     ]
-    classes = int(estimator.n_trees_per_iteration_)
-    return {
-        "engine": "histograms",
-        "file": place.write("trees", model_text(trees, width=width, classes=classes)),
-        "order": order,
-        "codes": codes,
-        "zeros": [order[column] for column in zero_columns(nodes for nodes, _ in trees)],
-        "link": "logistic" if classes == 1 else "softmax",
-    }
+    return trees, order, codes
 
 
 def _histogram_nodes(predictor: Any, codes: Sequence[Sequence[Any]], known: Any, places: Any) -> Nodes:  # noqa: ANN401

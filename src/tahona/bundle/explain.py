@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.learn.model import FittedModel
 
-Units = Literal["log-odds", "logit", "margin"]
+Units = Literal["log-odds", "logit", "margin", "probability"]
 """log-odds: of the class against the other one, or against all others. logit: what softmax turns into probabilities.
-margin: signed distance from the border of a support vector machine, in its own measure."""
+margin: signed distance from the border of a support vector machine, in its own measure. probability: a forest's share
+of the class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,8 @@ class _Part:
 
     def turned(self) -> _Part:
         """Return the same for the other one of two classes."""
-        return _Part(self.units, -self.values, -self.base, -self.score)
+        whole = 1.0 if self.units == "probability" else 0.0
+        return _Part(self.units, -self.values, whole - self.base, whole - self.score)
 
 
 def explain(bundle: Bundle, columns: Columns, codes: NDArray[np.int64]) -> Explanation:
@@ -170,10 +172,28 @@ def _shapley(model: FittedModel, given: NDArray[np.float64] | csr_matrix, score:
     return _Part("log-odds" if len(model.seen) == 2 else "logit", given[:, :-1], base, score)
 
 
+def _forest(model: FittedModel, estimator: Estimator, matrix: Matrix, place: int) -> _Part:
+    from tahona.bundle.shapley import forest_values
+
+    told = forest_values(estimator, matrix, 1 if len(model.seen) == 2 else place)
+    return _Part("probability", told.values, told.base, told.score)
+
+
+def _histograms(model: FittedModel, estimator: Estimator, matrix: Matrix, place: int) -> _Part:
+    from tahona.bundle.shapley import histogram_values
+
+    told = histogram_values(estimator, matrix, place)
+    return _Part("log-odds" if len(model.seen) == 2 else "logit", told.values, told.base, told.score)
+
+
 _FAMILIES: Mapping[str, Callable[[FittedModel, Estimator, Matrix, int], _Part]] = {
     "logistic_regression": _linear,
     "linear_svc": _linear,
     "svc": _kernel_machine,
     "lightgbm": _lightgbm,
     "xgboost": _xgboost,
+    "tree": _forest,
+    "random_forest": _forest,
+    "extra_trees": _forest,
+    "hist_gradient_boosting": _histograms,
 }

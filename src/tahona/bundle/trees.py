@@ -34,6 +34,8 @@ class Nodes:
     null_left: NDArray[np.bool_]
     lefts: Mapping[int, Sequence[int]] = field(default_factory=dict)
     """Node → its categories that go left; its null goes the way of a category too."""
+    rows: NDArray[np.int64] | None = None
+    """Training rows in each node: what LightGBM needs for SHAP values, and for nothing else."""
 
 
 def model_text(trees: Iterable[tuple[Nodes, NDArray[np.float64] | None]], *, width: int, classes: int = 1) -> bytes:
@@ -100,8 +102,12 @@ def _tree_text(place: int, nodes: Nodes, values: NDArray[np.float64] | None) -> 
             f"left_child={_joined(number[nodes.left[inner]].tolist(), str)}",
             f"right_child={_joined(number[nodes.right[inner]].tolist(), str)}",
         ]
+        if nodes.rows is not None:
+            lines.append(f"internal_count={_joined(nodes.rows[inner].tolist(), str)}")
         if nodes.lefts:
             lines += [f"cat_boundaries={_joined(bounds, str)}", f"cat_threshold={_joined(words, str)}"]
+    if nodes.rows is not None:
+        lines.append(f"leaf_count={_joined(nodes.rows[nodes.leaf].tolist(), str)}")
     return "\n".join([*lines, f"leaf_value={shown}", "is_linear=0", "shrinkage=1", "", "", ""])
 
 
