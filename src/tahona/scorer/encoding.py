@@ -1,7 +1,7 @@
 """From cells to a matrix row: the tables of `tahona.learn.encoding`, read for one row at a time.
 
 A table's part of the row is one or more `Cell`s: a matrix column and the expression of its value. A one-hot table is a
-`Hot`: the expression of the column that is 1 (-1 for none). A text column's is a `Words`: places and values.
+`Hot`: the expression of the column that is 1 (-1 for none). A text column's is a `Words`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Hot:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """``found`` is the name of a list of (matrix column, value), the columns rising."""
+    """The names of two lists: matrix columns, rising, and the value in each."""
 
-    found: str
+    columns: str
+    values: str
 
 
 Piece = Cell | Hot | Words
@@ -51,6 +52,8 @@ class Row:
     """A matrix row in the making."""
 
     width: int
+    plain: int
+    """Columns before those of words."""
     pieces: tuple[Piece, ...]
     sparse: bool
     """Whether the bundle writes it as CSR."""
@@ -67,11 +70,14 @@ def write_encoding(source: Source, data: Mapping[str, Any], columns: Sequence[Co
         written = list(_WRITERS[table["table"]](source, table, f"v{places[table['source']]}", width))
         pieces += written
         width += sum(piece.width if isinstance(piece, Hot) else 1 for piece in written)
+    plain = width
     for table in data["texts"]:
-        found = source.let(f"{source.bind(weigher(table, width))}(v{places[table['source']]})")
-        pieces.append(Words(found))
+        words = Words(source.fresh(), source.fresh())
+        weigh = source.bind(weigher(table, width))
+        source.add(f"{words.columns}, {words.values} = {weigh}(v{places[table['source']]})")
+        pieces.append(words)
         width += len(table["terms"])
-    return Row(width, tuple(pieces), bool(data["texts"]) or data.get("wide", False))
+    return Row(width, plain, tuple(pieces), bool(data["texts"]) or data.get("wide", False))
 
 
 def _numeric(source: Source, table: Mapping[str, Any], cell: str, first: int) -> Iterator[Cell | Hot]:

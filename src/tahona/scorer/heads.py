@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tahona.scorer.encoding import Cell, Hot, Piece, Row
+from tahona.scorer.encoding import Cell, Hot, Piece, Row, Words
 from tahona.scorer.errors import NotCompiledError
 from tahona.scorer.lightgbm import Asker, fail
 from tahona.scorer.parts import Parts
@@ -53,13 +55,13 @@ def _ask(source: Source, asker: Asker, row: Row) -> None:
         elif isinstance(piece, Hot):
             raise NotCompiledError("trees read levels as codes")
         else:
-            source.add(f"for place, value in {piece.found}: {cells}[place] = value")
-            words.append(piece.found)
+            source.add(f"for place, value in zip({piece.columns}, {piece.values}): {cells}[place] = value")
+            words.append(piece.columns)
     arguments = ", ".join(source.bind(argument) for argument in asker.arguments)
     source.bind(asker)  # lives as long as the function
     source.add(f"if {source.bind(asker.ask)}({arguments}): {source.bind(fail)}()")
-    for found in words:
-        source.add(f"for place, value in {found}: {cells}[place] = 0.0")
+    for columns in words:
+        source.add(f"for place in {columns}: {cells}[place] = 0.0")
 
 
 def _forest(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
@@ -103,7 +105,7 @@ def _histograms(source: Source, head: Mapping[str, Any], row: Row, parts: Parts)
             index = {code: float(other) for other, code in enumerate(codes) if code is not None}
             value = f"{source.bind(index.get)}({value}, {float(len(codes))!r})"
         pieces.append(Cell(place, value))
-    _ask(source, asker, Row(row.width, tuple(pieces), row.sparse))
+    _ask(source, asker, replace(row, pieces=tuple(pieces)))
     scores = source.bind(asker.scores)
     return _LINKS[head["link"]](source, [source.let(f"{scores}[{place}]") for place in range(len(asker.scores))])
 
@@ -120,12 +122,12 @@ def _careful(source: Source, row: Row, zeros: Sequence[int], least: float = 0.0)
             pieces.append(Cell(piece.column, f"({_TINY} if {least!r} < {name} < {_TINY} else {name})"))
         else:
             pieces.append(piece)
-    return Row(row.width, tuple(pieces), row.sparse)
+    return replace(row, pieces=tuple(pieces))
 
 
 def _linear(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
-    weights, intercepts = parts.array(head["coefficients"]).tolist(), head["intercepts"]
-    if not all(math.isfinite(number) for line in (*weights, intercepts) for number in line):
+    weights, intercepts = parts.array(head["coefficients"]), head["intercepts"]
+    if not (np.isfinite(weights).all() and np.isfinite(intercepts).all()):
         raise NotCompiledError("a coefficient is not a finite number")
     product = _sparse_products if row.sparse else _dense_products
     sums = product(source, row, weights)
@@ -133,7 +135,7 @@ def _linear(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> 
     return _LINKS[head["link"]](source, margins)
 
 
-def _dense_products(source: Source, row: Row, weights: Sequence[Sequence[float]]) -> list[str]:
+def _dense_products(source: Source, row: Row, weights: NDArray[np.float64]) -> list[str]:
     """Write each class's products side by side and add them up as NumPy adds a row: in pairs of pairs.
 
     What stands for no level goes to one more place, behind those that are added.
@@ -146,7 +148,7 @@ def _dense_products(source: Source, row: Row, weights: Sequence[Sequence[float]]
             raise NotCompiledError("words in a dense matrix")
     levels = [piece.place for piece in row.pieces if isinstance(piece, Hot)]
     sums = []
-    for line in weights:
+    for line in weights.tolist():
         products, table = array("d", bytes(8 * (row.width + 1))), [*line, 0.0]
         cells, places = source.bind(products), source.bind(table)
         source.add(*(f"{cells}[{column}] = {value} * {line[column]!r}" for column, value in values.items()))
@@ -157,19 +159,34 @@ def _dense_products(source: Source, row: Row, weights: Sequence[Sequence[float]]
     return sums
 
 
-def _sparse_products(source: Source, row: Row, weights: Sequence[Sequence[float]]) -> list[str]:
+def _sparse_products(source: Source, row: Row, weights: NDArray[np.float64]) -> list[str]:
     """Write the products as SciPy adds those of a sparse row: one after the other. Zeros add nothing."""
     totals = [source.let("0.0") for _ in weights]
+    levels = [source.bind([*line, 0.0]) for line in weights[:, : row.plain].tolist()]
+    by_column = np.ascontiguousarray(weights.T)
     for piece in row.pieces:
-        value = source.let(piece.value) if isinstance(piece, Cell) else ""
-        for total, line in zip(totals, weights, strict=True):
-            if isinstance(piece, Cell):
-                source.add(f"{total} += {value} * {line[piece.column]!r}")
-            elif isinstance(piece, Hot):
-                source.add(f"{total} += {source.bind([*line, 0.0])}[{piece.place}]")
-            else:
-                source.add(f"for place, value in {piece.found}: {total} += value * {source.bind(line)}[place]")
+        if isinstance(piece, Words):
+            add = source.bind(partial(_add_words, by_column))
+            source.add(f"{', '.join(totals)}, = {add}({piece.columns}, {piece.values}, ({', '.join(totals)},))")
+        elif isinstance(piece, Hot):
+            source.add(*(f"{total} += {line}[{piece.place}]" for total, line in zip(totals, levels, strict=True)))
+        else:
+            value, by = source.let(piece.value), weights[:, piece.column].tolist()
+            source.add(*(f"{total} += {value} * {weight!r}" for total, weight in zip(totals, by, strict=True)))
     return totals
+
+
+def _add_words(
+    weights: NDArray[np.float64], columns: list[int], values: list[float], totals: Sequence[float]
+) -> Sequence[float]:
+    """Add words' products, (terms, k), to the totals so far, one after the other."""
+    if not columns:
+        return totals
+    products = np.empty((len(columns) + 1, len(totals)))
+    products[0] = totals
+    np.multiply(weights.take(columns, axis=0), np.array(values)[:, None], out=products[1:])
+    added: list[float] = np.add.accumulate(products, axis=0)[-1].tolist()
+    return added
 
 
 def _constant(source: Source, head: Mapping[str, Any], _row: Row, _parts: Parts) -> Scores:

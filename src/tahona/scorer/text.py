@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from tahona.scorer.stop_words import STOP_WORDS
@@ -14,8 +15,10 @@ from tahona.scorer.words import normalise, tokens
 LENGTH = 4
 """Letters in a piece of a word."""
 
-Weighed = list[tuple[int, float]]
-"""(matrix column, value), the columns rising."""
+Weighed = tuple[list[int], list[float]]
+"""Matrix columns, rising, and the value in each."""
+_WORDS_KEPT = 50_000
+"""Words whose pieces are remembered."""
 
 
 @lru_cache
@@ -45,32 +48,33 @@ def forms_of_table(table: Mapping[str, Any]) -> dict[str, str]:
 
 def weigher(table: Mapping[str, Any], first: int) -> Callable[[str | None], Weighed]:
     """Return what weighs one text by a table of words or of pieces, whose terms are the columns from ``first`` on."""
+    find = {term: place for place, term in enumerate(table["terms"])}.get
     if table["table"] == "text":
         stop = stop_words(table["language"]).union(table.get("stop_words", ()))
         lemmas = forms_of_table(table)
-        return _weigher(table, first, lambda text: terms_of(tokens(text), stop, lemmas))
-    return _weigher(table, first, lambda text: [piece for word in tokens(text) for piece in pieces(word)])
+        return _weigher(table["idf"], first, lambda text: map(find, terms_of(tokens(text), stop, lemmas)))
+
+    @lru_cache(_WORDS_KEPT)
+    def places_of(word: str) -> list[int | None]:
+        return [find(piece) for piece in pieces(word)]
+
+    return _weigher(table["idf"], first, lambda text: chain.from_iterable(map(places_of, tokens(text))))
 
 
 def _weigher(
-    table: Mapping[str, Any], first: int, split: Callable[[str], Iterable[str]]
+    idf: Sequence[float], first: int, places_in: Callable[[str], Iterable[int | None]]
 ) -> Callable[[str | None], Weighed]:
-    find = {term: place for place, term in enumerate(table["terms"])}.get
-    idf: list[float] = table["idf"]
-
     def weigh(text: str | None) -> Weighed:
         if not text:
-            return []
-        counts: dict[int, int] = {}
-        for term in split(text):
-            place = find(term)
-            if place is not None:
-                counts[place] = counts.get(place, 0) + 1
-        weights = [(place, (1.0 + math.log(counts[place])) * idf[place]) for place in sorted(counts)]
+            return [], []
+        counts: dict[Any, int] = Counter(places_in(text))
+        counts.pop(None, None)
+        found = sorted(counts.items())
+        weights = [idf[place] if count == 1 else (1.0 + math.log(count)) * idf[place] for place, count in found]
         squares = 0.0
-        for _, weight in weights:
+        for weight in weights:
             squares += weight * weight
         length = math.sqrt(squares)
-        return [(first + place, weight / length) for place, weight in weights]
+        return [first + place for place, _ in found], [weight / length for weight in weights]
 
     return weigh
