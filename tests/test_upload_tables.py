@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -165,3 +167,53 @@ def test_a_wide_table_is_shown_in_part(server):
     content = pd.DataFrame({f"c{i}": [i, 2 * i, 3] for i in range(1500)}).to_csv(index=False).encode()
     found = upload(server, content).json()
     assert (len(found["table"]["columns"]), found["table"]["columns_in_all"], found["columns"]) == (1000, 1500, 1500)
+
+
+WORST = (
+    "A21 gzip bomb",
+    "A21 zip bomb",
+    "A21 workbook that claims to be huge",
+    "A21 workbook of empty cells",
+    "A21 JSON of lacking keys",
+    "A22 Parquet of endless repeats",
+    "A22 Parquet that repeats a long cell",
+    "A23 columns",
+    "A23 cell",
+    "A30 JSON depth",
+)
+
+
+@pytest.mark.slow
+def test_the_server_stays_quick_and_small_while_ten_of_the_worst_are_sent_at_once(server):
+    bodies = [REFUSED[case][0]() for case in WORST]
+    before = memory(server)
+    statuses: list[int] = []
+
+    def send(body: bytes) -> None:
+        statuses.append(
+            httpx.post(f"{server.address}/upload", files={"train": ("t.csv", body)}, timeout=300).status_code
+        )
+
+    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    waits, most = [], before
+    with httpx.Client(base_url=server.address) as client:
+        while any(thread.is_alive() for thread in threads):
+            start = time.perf_counter()
+            assert client.get("/health").status_code == 200
+            waits.append(time.perf_counter() - start)
+            most = max(most, memory(server))
+            time.sleep(0.02)
+    assert sorted(statuses) == [422] * len(WORST)
+    assert len(waits) > 100
+    p99 = sorted(waits)[int(0.99 * len(waits))]
+    print(f"p99 of /health {1000 * p99:.1f} ms in {len(waits)} requests, {(most - before) / 1e6:.0f} MB more")
+    assert p99 < 0.25
+    assert most - before < 100_000_000
+
+
+def memory(server: Server) -> int:
+    """Return the bytes that workers and back have in memory now, all together."""
+    numbers = [each for every in server.children().values() for each in every]
+    return sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) * 4096 for each in numbers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tahona.bundle.predict import MOST_LEVELS
 from tahona.core.schema import Column, Schema
 from tahona.errors import DataError
 from tahona.learn.labels import to_labels
@@ -19,8 +20,6 @@ Document = dict[str, Any]
 
 MOST = 100
 """Columns that are named of each kind of difference."""
-MOST_LEVELS = 1000
-"""A schema lists at most so many levels: a full list does not tell what is unseen."""
 
 
 def agreement(train: Schema, test: pd.DataFrame, *, dropped: frozenset[str] = frozenset()) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -70,10 +70,24 @@ class JobShown(BaseModel):
     links: dict[str, str]
 
 
+class JobListed(BaseModel):
+    """A job in short."""
+
+    id: Annotated[str, Field(examples=["20260101120000-9f2c61d07b"])]
+    state: State
+    dataset: Annotated[str, Field(examples=["9c56cc51b374c3ba"])]
+    created: str
+    since: Annotated[str, Field(description="When it came into this state.")]
+    step: Annotated[str | None, Field(examples=["train@lightgbm"])]
+    progress: Annotated[float, Field(ge=0, le=1, examples=[0.4])]
+    version: Annotated[int | None, Field(description="What it registered.", examples=[4])]
+    links: dict[str, str]
+
+
 class AllJobs(BaseModel):
     """The jobs, the newest first."""
 
-    jobs: list[JobShown]
+    jobs: list[JobListed]
 
 
 @router.post("/train", summary="Train on a data set", status_code=202)
@@ -105,7 +119,7 @@ def train(order: TrainOrder, desk: AtDesk, key: AskedBy, response: Response) -> 
 @router.get("/jobs", summary="Every job")
 def jobs(desk: AtDesk) -> AllJobs:
     """List the jobs, the newest first."""
-    return AllJobs(jobs=[_shown(job) for job in desk.workshop.jobs.all()])
+    return AllJobs(jobs=[_listed(job.to_dict()) for job in desk.workshop.jobs.all()])
 
 
 @router.get("/jobs/{id}", summary="One job")
@@ -172,6 +186,11 @@ def _found(desk: Desk, wanted: str) -> Job:
     if found is None:
         raise Refused(404, "there is no such job", where="id", fix="GET /jobs lists them")
     return found
+
+
+def _listed(job: Mapping[str, Any]) -> JobListed:
+    result = job["result"] or {}
+    return JobListed.model_validate({**job, "version": result.get("version") or None})
 
 
 def _shown(found: Job) -> JobShown:
