@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import httpx
 
 OURS = b"x-tahona-"
+PATIENCE = 15.0
+"""Seconds that a request waits for a back that is just starting."""
 _HOP = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -31,6 +33,7 @@ class Passage:
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._client: httpx.AsyncClient | None = None
+        self._answers = False
         self._endless: set[asyncio.Task[None]] = set()
 
     async def take(self, visit: Visit, limit: int) -> None:
@@ -73,9 +76,11 @@ class Passage:
         url = httpx.URL("http://back").copy_with(raw_path=visit.scope["raw_path"] + (b"?" + query if query else b""))
         request = self._client.build_request(visit.scope["method"], url, content=_body(visit, limit, whole))
         request.headers = httpx.Headers(_onward(visit))
+        await self._arrive()
         try:
             answer = await self._client.send(request, stream=True)
         except httpx.TransportError as error:
+            self._answers = False
             raise away() from error
         try:
             await self._return(visit, answer)
@@ -85,6 +90,20 @@ class Passage:
             raise  # the answer has begun: its connection is closed before its end, so that the client sees
         finally:
             await answer.aclose()
+
+    async def _arrive(self) -> None:
+        """Wait while the back starts, which takes it a few seconds. Raise RefusedError when that takes too long."""
+        end = asyncio.get_running_loop().time() + PATIENCE
+        while not self._answers:
+            try:
+                _, way = await asyncio.open_unix_connection(self._socket)
+            except OSError as error:
+                if asyncio.get_running_loop().time() > end:
+                    raise away() from error
+                await asyncio.sleep(0.1)
+            else:
+                way.close()
+                self._answers = True
 
     async def _return(self, visit: Visit, answer: httpx.Response) -> None:
         task = asyncio.current_task()
