@@ -1,11 +1,7 @@
-"""A real back process on a Unix socket, and what it wrote into its prediction log."""
+"""Projects whose champion the back of a server has to answer for, served, and what came into the prediction log."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from serving import serving
 
 from tahona.core.records import Prediction
 from tahona.wiring import open_prediction_log, open_project
@@ -47,7 +44,7 @@ cell = 1000
 
 @dataclass(frozen=True)
 class Back:
-    """A running back, asked as the workers ask it."""
+    """A server, of which the back is asked."""
 
     root: Path
     http: httpx.Client
@@ -68,33 +65,7 @@ class Back:
 
 
 @contextmanager
-def started_back(root: Path) -> Iterator[Back]:
-    """Start the back of the project in ``root`` and wait until it is ready; stop it on leaving."""
-    with tempfile.TemporaryDirectory(prefix="back-") as folder:
-        door = Path(folder) / "socket"
-        command = [sys.executable, "-m", "tahona.serve.back.main", "--root", root, "--uds", door]
-        with (
-            (root / "back.log").open("wb") as log,
-            subprocess.Popen(command, stderr=log) as process,
-            httpx.Client(transport=httpx.HTTPTransport(uds=str(door)), base_url="http://back", timeout=60) as http,
-        ):
-            try:
-                _wait(process, http, root, door)
-                yield Back(root, http)
-            finally:
-                process.terminate()
-                assert process.wait(20) == 0
-
-
-def _wait(process: subprocess.Popen[bytes], http: httpx.Client, root: Path, door: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
-        if _is_open(door) and http.get("/ready").status_code == 200:
-            return
-        time.sleep(0.1)
-    raise AssertionError((root / "back.log").read_text("utf-8"))
-
-
-def _is_open(door: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as knocking:
-        return knocking.connect_ex(str(door)) == 0
+def started_back(root: Path, key: str = "") -> Iterator[Back]:
+    """Serve the project in ``root`` to anybody, or to who has the key, and wait until its back answers too."""
+    with serving(root, key=key) as server:
+        yield Back(root, server.whole().client)

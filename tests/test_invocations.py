@@ -186,30 +186,16 @@ def test_mlflows_client_asks_unchanged(back):
     """`ScoringServerClient.invoke`, as MLflow's own code (spark_udf, for one) uses it, with a frame that holds NaN."""
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-    with listening(passed_on(back.http)) as port:
-        answer = ScoringServerClient("127.0.0.1", port).invoke(WITH_NAN, params={"anything": 1})
+    url = back.http.base_url
+    answer = ScoringServerClient(url.host, url.port).invoke(WITH_NAN, params={"anything": 1})
     found = answer.get_predictions()
     wanted = tahona.load_bundle("champion", project=back.root).predict(WITH_NAN)
     pd.testing.assert_frame_equal(found, wanted.drop(columns="version"), check_dtype=False)
 
 
-def passed_on(http: httpx.Client) -> Any:
-    """Return an ASGI app that passes requests on to the back, as the workers do."""
-
-    async def app(_: Any, receive: Any, send: Any) -> None:
-        message = await receive()
-        assert not message["more_body"]
-        answer = post(http, message["body"])
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.content})
-
-    return app
-
-
 def test_what_was_answered_stands_in_the_prediction_log(back):
-    answer = back.http.post("/invocations", json={"inputs": RECORDS}, headers={"x-tahona-request": "invoked"})
-    rows = answer.json()["predictions"]
-    logged = back.logged([f"invoked-{place}" for place in range(len(rows))])
-    assert [logged[f"invoked-{place}"].label for place in range(len(rows))] == [row["label"] for row in rows]
-    assert logged["invoked-1"].features == RECORDS[1]
+    answer = back.http.post("/invocations", json={"inputs": RECORDS})
+    request, rows = answer.headers["x-request-id"], answer.json()["predictions"]
+    logged = back.logged([f"{request}-{place}" for place in range(len(rows))])
+    assert [logged[f"{request}-{place}"].label for place in range(len(rows))] == [row["label"] for row in rows]
+    assert logged[f"{request}-1"].features == RECORDS[1]

@@ -1,4 +1,4 @@
-"""`POST /predict` where the workers pass it on: no compiled form, CSV, explanations. Real processes, over HTTP."""
+"""`POST /predict` where the workers pass it on to the back: no compiled form, CSV, explanations."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from projects import QUICK, quick_table, write_project
 from sklearn.datasets import load_breast_cancer
 
 import tahona
+from tahona.serve.keys import create_key, keys_file, read_keys
 
 TABLE = load_breast_cancer(as_frame=True).data
 ROWS: list[dict[str, float]] = TABLE.to_dict("records")
@@ -32,7 +33,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Back]:
     root = tmp_path_factory.mktemp("slow")
     (root / "tahona.toml").write_text(CANCER.format(family="knn", features=f'["{COLUMN}"]'), "utf-8")
     tahona.load(root).run()
-    with started_back(root) as back:
+    _, key = create_key(root, "tests", ["predict", "read"])
+    with started_back(root, key) as back:
         yield back
 
 
@@ -86,10 +88,13 @@ def test_the_answer_is_the_bundles_own_bit_for_bit_and_stands_in_the_log(slow):
         assert dict(kept.probabilities) == each["probabilities"]
 
 
-def test_the_key_that_asked_stands_in_the_log(slow):
-    answer = said(slow.predict(ROWS[0], headers={"x-tahona-key": "k1", "x-tahona-request": "seen"}))
-    assert answer["predictions"][0]["id"] == "seen-0"
-    assert slow.logged(["seen-0"])["seen-0"].key == "k1"
+def test_the_key_that_asked_stands_in_the_log_and_no_header_of_the_client_in_its_place(slow):
+    """A client cannot name another's key, nor choose the ids of its predictions."""
+    answer = slow.predict(ROWS[0], headers={"x-tahona-key": "forged", "x-tahona-request": "forged"})
+    (name,) = [each["id"] for each in said(answer)["predictions"]]
+    (key,) = read_keys(keys_file(slow.root))
+    assert name == f"{answer.headers['x-request-id']}-0"
+    assert slow.logged([name])[name].key == key
 
 
 def test_a_list_and_one_row_by_itself_are_taken_too(slow):
@@ -185,7 +190,7 @@ def test_nothing_of_the_input_is_echoed(slow):
     assert "xxx" not in json.dumps(document)
     document = said(slow.predict({**ROWS[0], COLUMN: "secret-4711"}), 422)
     assert "4711" not in json.dumps(document)
-    assert b"4711" not in (slow.root / "back.log").read_bytes()
+    assert b"4711" not in (slow.root / "serve.log").read_bytes()
 
 
 def test_many_clients_at_once_each_get_their_own_answer(slow):
@@ -328,6 +333,7 @@ CLEANED = QUICK.replace('["tree", "logistic_regression"]', '["logistic_regressio
 CLEANING = "def whole(frame):\n    return frame[frame['weight'] > -50].assign(size=frame['size'].clip(-2.0, 2.0))\n"
 
 
+@pytest.mark.slow
 def test_rows_pass_the_projects_cleaning_functions_one_request_at_a_time(tmp_path):
     """A row that they drop has no label and no id; the same row as CSV is treated alike."""
     root = write_project(tmp_path / "cleaned", CLEANED, cleaning=CLEANING)

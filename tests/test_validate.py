@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +10,8 @@ import pandas as pd
 import pytest
 from backs import Back, started_back
 from projects import QUICK, quick_table, write_project
+from serving import ROW as QUICK_ROW
+from serving import Server
 
 import tahona
 
@@ -20,12 +21,9 @@ TABLE = quick_table(300, seed=11)
 TABLE[["size", "weight"]] = TABLE[["size", "weight"]].clip(-1.5, 1.5)  # inside of what training saw
 
 
-@pytest.fixture(scope="module")
-def back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Back]:
-    root = write_project(tmp_path_factory.mktemp("validated") / "quick", PROJECT)
-    tahona.load(root).run()
-    with started_back(root) as running:
-        yield running
+@pytest.fixture(scope="session")
+def back(server: Server) -> Back:
+    return Back(server.folder, server.client)
 
 
 def send(back: Back, text: str | bytes, name: str = "quick", **query: object) -> httpx.Response:
@@ -190,6 +188,7 @@ def test_the_form_has_two_parts_and_no_more(back):
     assert post("/validate", files={"csv_file": rows}, data=many).status_code == 400
 
 
+@pytest.mark.slow
 def test_a_large_file_is_checked_in_a_process_of_its_own_with_the_same_result(back):
     """More than a megabyte: the findings, metrics and labels are those of the same rows in a thread."""
     frame = pd.concat([TABLE] * 200, ignore_index=True)
@@ -208,6 +207,7 @@ def test_a_large_file_is_checked_in_a_process_of_its_own_with_the_same_result(ba
     assert broken.json()["where"] == "csv_file:60002"
 
 
+@pytest.mark.slow
 def test_rows_that_the_cleaning_functions_drop_are_counted_and_not_judged(tmp_path):
     cleaning = "def few(frame):\n    return frame[frame['weight'] < 1.0]\n"
     project = PROJECT.replace("[split]", 'clean = ["cleaning:few"]\n\n[split]')
@@ -229,12 +229,13 @@ def test_rows_that_the_cleaning_functions_drop_are_counted_and_not_judged(tmp_pa
 def test_nothing_of_a_validation_is_left_on_disk_or_in_the_log(back):
     import tempfile
 
-    place = Path(tempfile.gettempdir())
-    before = {*place.glob("tahona-rows-*"), *place.glob("tahona-examiner-*")}
-    send(back, TABLE.to_csv(index=False))
-    send(back, b"a\n1,2\n")
-    assert {*place.glob("tahona-rows-*"), *place.glob("tahona-examiner-*")} <= before
     from tahona.wiring import open_prediction_log, open_project
 
     log = open_prediction_log(open_project(back.root).project)
-    assert list(log.read("quick")) == []
+    place = Path(tempfile.gettempdir())
+    files, rows = {*place.glob("tahona-rows-*"), *place.glob("tahona-examiner-*")}, len(list(log.read("quick")))
+    send(back, TABLE.to_csv(index=False))
+    send(back, b"a\n1,2\n")
+    back.logged([each["id"] for each in back.predict(QUICK_ROW).json()["predictions"]])
+    assert {*place.glob("tahona-rows-*"), *place.glob("tahona-examiner-*")} <= files
+    assert len(list(log.read("quick"))) < rows + len(TABLE)
