@@ -23,6 +23,8 @@ from tahona.serve.troubles import is_silent, read_troubles
 
 HEALTH, READY, PREDICT = "/health", "/ready", "/predict"
 UPLOADS = frozenset({"/upload", "/validate"})
+STARTING = 20.0
+"""Seconds that the back may take to start."""
 _ALIVE = b'{"status":"alive"}'
 _CLOSE: Headers = [(b"connection", b"close")]
 
@@ -36,6 +38,7 @@ class Front:
         self._journal = journal
         self._prefix, self._count = secrets.token_urlsafe(9), 0
         self._in_hand = 0
+        self._begun = perf_counter()
         self._predicting: Predicting | None = None
         self.loaded: Loaded | None = None
         self.gate = Gate(settings)
@@ -98,7 +101,7 @@ class Front:
     async def _tell_ready(self, visit: Visit) -> None:
         """Say whether predictions are answered here, and what else does not work."""
         loaded = self.loaded
-        troubles = _troubles(self._places)
+        troubles = self._troubles()
         if loaded is None:
             troubles.insert(0, self.why_not)
         if self.leaving:
@@ -113,12 +116,14 @@ class Front:
         headers: Headers = [(b"cache-control", b"no-store"), *([] if ready else [(b"retry-after", b"1")])]
         await visit.answer(200 if ready else 503, JSON, json.dumps(document).encode(), headers)
 
-
-def _troubles(places: Places) -> list[str]:
-    """Return what the back cannot do, in sentences."""
-    if is_silent(places.troubles):
+    def _troubles(self) -> list[str]:
+        """Return what the back cannot do, in sentences. At its start it has said nothing yet."""
+        file = self._places.troubles
+        if not is_silent(file):
+            return [trouble.what for trouble in read_troubles(file)]
+        if perf_counter() - self._begun < STARTING:
+            return []
         return ["the part of the server that follows the ledger does not answer"]
-    return [trouble.what for trouble in read_troubles(places.troubles)]
 
 
 def _tell_bug(visit: Visit, error: Exception) -> None:
