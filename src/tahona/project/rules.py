@@ -29,6 +29,7 @@ Rule = Callable[[Project, "Layers"], Iterator[Problem]]
 
 LARGEST_GRID = 10_000
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_HOST = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -269,6 +270,31 @@ def publish_keys(project: Project, _: Layers) -> Iterator[Problem]:
             yield Problem(("publish", key), "has no effect without to", 'write to = "s3://bucket/prefix", or a folder')
 
 
+def serve_names(project: Project, _: Layers) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for place, host in enumerate(project.serve.hosts):
+        path: KeyPath = ("serve", "hosts", place)
+        if not _HOST.fullmatch(host):
+            fix = "write the name alone, or name:port: no http://, no path, no *"
+            yield Problem(path, "is not what a client sends as Host", fix)
+        elif host.lower() in seen:
+            yield Problem(path, f"lists '{host}' a second time", "keep one of them")
+        seen.add(host.lower())
+
+
+def logged_features(project: Project, _: Layers) -> Iterator[Problem]:
+    kept = project.serve.log_features
+    columns = () if isinstance(kept, bool) else kept
+    for place, column in enumerate(columns):
+        path: KeyPath = ("serve", "log_features", place)
+        if column == project.project.target:
+            yield Problem(path, "is the label, which no request has", "leave it out: POST /feedback takes true labels")
+        elif column in project.data.drop:
+            yield Problem(path, "is dropped, so no request has it", "leave it out here, or in [data] drop")
+        elif column in columns[:place]:
+            yield Problem(path, f"lists '{column}' a second time", "keep one of them")
+
+
 RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (label_is_kept, ("project", "data")),
     (column_spelling, ("project", "data", "split", "audit")),
@@ -284,6 +310,8 @@ RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (publish_keys, ("publish",)),
     (executor_keys, ("run",)),
     (run_steps, ("run",)),
+    (serve_names, ("serve",)),
+    (logged_features, ("project", "data", "serve")),
 )
 
 

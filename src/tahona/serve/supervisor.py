@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -38,6 +39,7 @@ from tahona.serve.listening import address_of, is_loopback, listen, refuse
 from tahona.serve.places import Places
 from tahona.serve.telling import tell
 
+NEEDED = ("fastapi", "httptools", "msgspec", "prometheus_client", "python_multipart", "uvicorn", "uvloop")
 ROUND = 0.05
 """Seconds between two looks at the children."""
 NOTICE = 0.5
@@ -147,6 +149,7 @@ def serve(opened: OpenProject, words: Sequence[str], say: Callable[[Address], No
     ``say`` is told the address once the first worker is ready. Raise RefusedError for an address that others reach
     where nobody would need a key, SetupError for a port that is taken or a project that is served already.
     """
+    _check_extra()
     project, places = opened.project, Places(opened.project.root.resolve())
     places.make()
     with _alone(places), _private_folder() as private, listen(project.serve.host, project.serve.port) as door:
@@ -258,6 +261,15 @@ def _settings(project: Project, places: Places, back: Path, door: socket.socket)
         concurrent=limits.concurrent,
         rate=limits.rate,
     )
+
+
+def _check_extra() -> None:
+    """Raise SetupError where the packages of the server are not installed."""
+    lacking = [name for name in NEEDED if find_spec(name) is None]
+    if lacking:
+        raise SetupError(
+            f"the server needs {', '.join(lacking)}", where="tahona serve", fix="pip install 'tahona[serve]'"
+        )
 
 
 @contextmanager
