@@ -163,7 +163,7 @@ ROWS: list[tuple[str, int | None, str, str]] = [
         B + '[serve]\nhosts = ["a.example", "A.Example"]\n',
         7,
         "serve.hosts[1]: lists 'A.Example' a second time",
-        "keep one",
+        "Keep one",
     ),
     (B + '[serve]\norigins = ["https://a.example/"]\n', 7, "serve.origins[0]: is not of the right form", ""),
     (B + '[serve]\nlog_features = ["canceled"]\n', 7, "serve.log_features[0]: is the label", "/feedback"),
