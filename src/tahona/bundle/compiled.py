@@ -20,8 +20,8 @@ from tahona.scorer.load import FORMAT, NAME, build_scorer
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
 
-MOST_LEAVES = 1_000_000
-"""Of a forest: about 100 MB in each worker."""
+MOST_LEAVES = 2_500_000
+"""Of a forest: about 250 MB in each worker."""
 
 Head = Mapping[str, Any]
 Row = Mapping[str, object]
