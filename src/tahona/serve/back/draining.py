@@ -28,6 +28,8 @@ ROWS, BYTES = 2_000, 4 << 20
 """What is entered at a time, at most (one line more than so many bytes)."""
 REST = 1.0
 """Seconds until the log is tried again that could not be used."""
+FLUSH = 0.15
+"""Seconds after which every process has written to the spool what it predicted before."""
 PATIENCE = 1.5
 """Seconds that somebody waits for what is on its way."""
 
@@ -81,14 +83,14 @@ class Drainer:
 
     def catch_up(self) -> bool:
         """Wait until all that was predicted before now is entered; tell whether it is."""
+        last = time.monotonic() + PATIENCE
+        time.sleep(FLUSH)
         with self._passed:
-            # the workers flush every tenth of a second, and the round under way may have passed their file
-            wanted, last = self._rounds + 2, time.monotonic() + PATIENCE
-            while self._rounds < wanted:
+            wanted = self._rounds + 2  # the one under way may have passed a file already
+            while self._rounds < wanted and time.monotonic() < last:
                 self._wanted.set()
-                if not self._passed.wait(min(0.1, max(0.0, last - time.monotonic()))) and time.monotonic() >= last:
-                    return False
-        return True
+                self._passed.wait(0.1)
+            return self._rounds >= wanted
 
     def waiting(self) -> int:
         """Return how many bytes of the spool are not entered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -34,6 +35,10 @@ class _Server(Collector):
         yield troubles
         waiting = desk.drainer.waiting()
         yield GaugeMetricFamily("tahona_spool_bytes", "Predictions that wait for the prediction log.", waiting)
+        jobs = GaugeMetricFamily("tahona_jobs", "Training jobs by state.", labels=["state"])
+        for state, count in sorted(Counter(job.look().state for job in desk.workshop.jobs.all()).items()):
+            jobs.add_metric([state], count)
+        yield jobs
         entered = CounterMetricFamily("tahona_predictions_logged", "Predictions entered into the prediction log.")
         entered.add_metric([], desk.drainer.entered)
         yield entered
