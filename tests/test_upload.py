@@ -346,3 +346,14 @@ def test_a_table_of_many_rows_is_looked_at_in_part(server):
     table.to_parquet(content)
     found = upload(server, content.getvalue()).json()
     assert (found["rows"], found["audit"]["rows"]) == (72_000, 50_000)
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "hex", "utf-7", "unicode_escape", "none-such"])
+def test_any_charset_is_read_or_refused(server, charset):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="train"; filename="\\ud800\xff.csv"\r\n\r\n' + CSV + b"\r\n"
+        b'--x\r\nContent-Disposition: form-data; name="target"\r\n\r\n\xff+\\ud800.' + b"a" * 99 + b"\r\n--x--\r\n"
+    )
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    answer = server.client.post("/upload", content=body, headers=headers)
+    assert answer.status_code in {400, 422}, answer.text

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tahona.errors import DataError
+from tahona.owners import is_left, tag
 from tahona.project.model import Project
 from tahona.serve.back.refusing import Refused
 from tahona.serve.telling import tell
@@ -81,6 +83,9 @@ class Examining:
         parts = project.model_dump(mode="json", include={"project", "data", "split", "audit", "decision"})
         parts["data"] |= {"source": "-", "sha256": None, "query": None, "table": None}
         self._project = parts
+        for left in Path(tempfile.gettempdir()).glob("tahona-examiner-*"):
+            if is_left(left):
+                shutil.rmtree(left, ignore_errors=True)
         self._turns = asyncio.Semaphore(self._bounds.at_once)
         self._here = 0
 
@@ -112,7 +117,7 @@ class Examining:
             "memory": self._bounds.memory,
             "cpu_seconds": self._bounds.cpu_seconds,
         }
-        with tempfile.TemporaryDirectory(prefix="tahona-examiner-") as place:
+        with tempfile.TemporaryDirectory(prefix=f"tahona-examiner-{tag()}-") as place:
             code, said, complaint = await self._run(module, json.dumps(order).encode(), place)
         if code:
             raise self._died(code, complaint)

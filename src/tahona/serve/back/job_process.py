@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from tahona.lifecycle.opened import OpenProject
     from tahona.lifecycle.road import Road
 
+SELDOM = 0.2
+"""Seconds between two trials that are told of: there may be thousands."""
 TAKEN = 75
-"""Exit code when another process has the job."""
+"""Exit code when another process has the job, or had it and is done."""
 
 
 def main(folder: Path) -> int:
@@ -33,7 +36,7 @@ def main(folder: Path) -> int:
     os.nice(10)
     job = Job(folder, read_order(folder))
     with held(job.lock) as mine:
-        if not mine:
+        if not mine or job.look().ended:
             return TAKEN
         job.tell("state", state="running")
         words = _Words(job.order.place)
@@ -85,7 +88,14 @@ def _work(job: Job, words: _Words) -> Mapping[str, Any]:
     road = Road(opened, plan)
     job.tell("plan", run=plan.run, steps=[step.id for step in plan])
 
+    told = 0.0
+
     def progress(event: str, facts: Mapping[str, Any]) -> None:
+        nonlocal told
+        if event == "trial":
+            if time.monotonic() - told < SELDOM:
+                return
+            told = time.monotonic()
         job.tell(event, **facts)
         if event == "step" and facts["state"] in {"done", "cached"} and facts["step"].startswith("train@"):
             job.tell("family", **_searched(road, facts["step"]))

@@ -62,6 +62,13 @@ class Parser(MultiPartParser):
 
     ended = False
 
+    async def parse(self) -> FormData:
+        """Read the whole body. Raise MultiPartException for one that cannot be read, in whatever charset it is."""
+        try:
+            return await super().parse()
+        except UnicodeError:
+            raise MultiPartException("a part is not in the charset that the request names") from None
+
     def on_end(self) -> None:
         self.ended = True
 

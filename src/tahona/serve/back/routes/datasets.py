@@ -163,7 +163,13 @@ def datasets(desk: AtDesk) -> Shelf:
     return Shelf(datasets=[DatasetShown.model_validate(each.to_dict()) for each in found])
 
 
-@router.post("/upload", summary="Bring a table to learn from", status_code=201, openapi_extra=_FORM)
+@router.post(
+    "/upload",
+    summary="Bring a table to learn from",
+    status_code=201,
+    openapi_extra=_FORM,
+    responses={200: {"model": Uploaded, "description": "The same files had come before."}},
+)
 async def upload(request: Request, response: Response, desk: AtDesk) -> Uploaded:
     """Take the files, look at them, and keep them. The same files again are the same data set (200 then)."""
     workshop = desk.workshop
