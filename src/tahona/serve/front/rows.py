@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 
 Form = Literal["rows", "list", "row"]
+_USUAL = b'{"rows": ['
 _FORM = re.compile(rb'\s*(?:(\[)|\{\s*"rows"\s*:\s*\[)')
 
 
@@ -96,6 +97,8 @@ class Reader:
 
 def form_of(body: bytes) -> Form:
     """Tell how the rows are written."""
+    if body.startswith(_USUAL):
+        return "rows"
     found = _FORM.match(body)
     if found is None:
         return "row"
