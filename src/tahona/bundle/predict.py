@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tahona.bundle.raw import conform
 from tahona.core.decision import decide
 from tahona.errors import DataError
+from tahona.learn.coded import Coded
 from tahona.learn.columns import Columns, to_columns
 from tahona.learn.ensemble import mix
 
@@ -36,7 +37,7 @@ def predict_frame(
     count = len(rows)
     if count == 0:
         raise DataError("there are no rows to predict", fix="send at least one row")
-    kept, columns = raw_columns(bundle, rows, first)
+    kept, columns = raw_columns(bundle, rows, first, coded=True)
     if not kept.size:
         return _answers(bundle, np.full(count, None), np.full((count, len(bundle.schema.labels)), np.nan), DROPPED)
     proba, codes = score(bundle, columns)
@@ -59,13 +60,16 @@ def _answers(
 
 
 def raw_columns(
-    bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]], first: int = 0
+    bundle: Bundle, rows: pd.DataFrame | Sequence[Mapping[str, object]], first: int = 0, *, coded: bool = False
 ) -> tuple[NDArray[np.int64], Columns]:
-    """Clean raw rows and read the schema's columns; return which rows were kept, and their columns."""
+    """Clean raw rows and read the schema's columns; return which rows were kept, and their columns.
+
+    With ``coded``, categories come as `to_columns` says.
+    """
     everything = np.arange(len(rows))
     if not bundle.cleaning.functions:
         with _placed(everything, first):
-            return everything, to_columns(rows, bundle.schema)
+            return everything, to_columns(rows, bundle.schema, coded=coded)
     if bundle.clean is None:
         raise DataError(
             f"this bundle was trained behind cleaning functions ({', '.join(bundle.cleaning.functions)})",
@@ -81,7 +85,7 @@ def raw_columns(
         )
     kept = cleaned.index.to_numpy(dtype=np.int64)
     with _placed(kept, first):
-        return kept, to_columns(cleaned, bundle.schema)
+        return kept, to_columns(cleaned, bundle.schema, coded=coded)
 
 
 @contextmanager
@@ -125,15 +129,21 @@ def row_warnings(bundle: Bundle, columns: Columns) -> NDArray[Any]:
             continue
         if bad.any():
             found[bad] = found[bad] + said
-    return np.asarray([text.removesuffix("; ") for text in found], dtype=object)
+    some = np.flatnonzero(found != "")
+    found[some] = [text.removesuffix("; ") for text in found[some]]
+    return found
 
 
 MOST_LEVELS = 1000
 """A schema lists at most so many levels of a category: a full list does not tell what is unseen."""
 
 
-def _unseen(values: NDArray[Any], levels: tuple[str, ...]) -> NDArray[np.bool_]:
+def _unseen(values: NDArray[Any] | Coded, levels: tuple[str, ...]) -> NDArray[np.bool_]:
     import pandas as pd
+
+    if isinstance(values, Coded):
+        known = {None, *levels}
+        return values.each(lambda text: text not in known, bool)
 
     series = pd.Series(values, dtype=object)
     return (series.notna() & ~series.isin(levels)).to_numpy(dtype=bool)

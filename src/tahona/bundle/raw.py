@@ -30,6 +30,13 @@ def column_forms(bundle: Bundle) -> dict[str, Form]:
     return {column.name: _form_of_column(column, raw.get(column.name, "str")) for column in bundle.schema.features}
 
 
+def coded_columns(bundle: Bundle) -> frozenset[str]:
+    """Name the columns whose distinct texts are all that predicting needs: categories that no function cleans."""
+    if bundle.cleaning.functions:
+        return frozenset()
+    return frozenset(column.name for column in bundle.schema.of_kind("category"))
+
+
 def _form_of_type(dtype: str) -> Form:
     """Return the form of a raw column that the user's functions will read."""
     if dtype.lower().startswith("int"):

@@ -141,8 +141,13 @@ def _figure(run: Finished, topic: str, family: str, place: Path) -> Path:
 
 def _bundle(run: Finished, family: str, place: Path) -> Path:
     from tahona.bundle.bundle import save_bundle
+    from tahona.steps.select import judged_rows
 
-    save_bundle(bundle_of(run, family), place)
+    if family == run.document("select", "leaderboard.json")["chosen"]:
+        return run.file("select", "bundle.zip")
+    bundle = bundle_of(run, family)
+    seed = run.road.opened.project.split.seed
+    save_bundle(bundle, place, judged_rows(run.file("split", "train.parquet"), bundle.schema, seed))
     return place
 
 

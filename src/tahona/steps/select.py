@@ -266,7 +266,6 @@ def _write_bundle(
     threshold: float | None,
 ) -> None:
     from tahona.bundle.bundle import Bundle, Cleaning, Member, save_bundle
-    from tahona.bundle.parity import ROWS, mutate
 
     results = trained(inputs)
     members = []
@@ -286,8 +285,16 @@ def _write_bundle(
         versions=library_versions(),
     )
     write_json(context.output("versions.json"), bundle.versions)
-    rows = mutate(first_rows(inputs["split"]["train.parquet"], ROWS), schema, context.project.split.seed)
+    rows = judged_rows(inputs["split"]["train.parquet"], schema, context.project.split.seed)
     save_bundle(bundle, context.output("bundle.zip"), rows)
+
+
+def judged_rows(train: Path, schema: Schema, seed: int) -> list[dict[str, object]]:
+    """Return the rows, training rows with cells changed, on which a bundle's compiled form is judged."""
+    from tahona.bundle.parity import ROWS, ROWS_OF_TEXT, mutate
+
+    most = ROWS_OF_TEXT if schema.of_kind("text") else ROWS
+    return mutate(first_rows(train, most), schema, seed)
 
 
 def _training_digest(files: Mapping[str, Path]) -> str:
