@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -304,6 +306,20 @@ def test_no_temporary_file_is_left(slow, tmp_path, monkeypatch):
     slow.http.post("/predict", content=b"a\n1,2\n", headers=CSV)
     slow.http.post("/predict", content=b"a,b\n" * 3_000_000, headers=CSV)
     assert set(place.glob("tahona-rows-*")) == before
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/csv", "multipart/form-data; boundary=x"])
+def test_a_client_that_leaves_in_the_middle_is_no_fault_of_the_server(slow, kind):
+    """Half a body, and then nobody: the next request is answered, and the log knows of no fault."""
+    path = "/validate" if kind.startswith("multipart") else "/predict"
+    key = slow.http.headers["authorization"]
+    url = slow.http.base_url
+    with socket.create_connection((url.host, url.port)) as leaving:
+        head = f"POST {path} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nAuthorization: {key}\r\n"
+        leaving.sendall(f"{head}Content-Type: {kind}\r\nContent-Length: 100000\r\n\r\n{{".encode())
+        time.sleep(0.3)
+    said(slow.predict(ROWS[0]))
+    assert '"fault"' not in (slow.root / "serve.log").read_text("utf-8")
 
 
 def test_an_explained_row_says_what_each_column_added(mixed):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from tahona.core.schema import Column, Kind
 from tahona.serve.back.refusing import Refused
@@ -53,12 +54,20 @@ def not_utf8(charset: str) -> bool:
 
 async def body_of(request: Request, most: int) -> bytes:
     """Return the body. Raise Refused (413) once it has more bytes than are taken."""
-    pieces = bytearray()
-    async for piece in request.stream():
-        pieces += piece
-        if len(pieces) > most:
-            raise too_long(most)
-    return bytes(pieces)
+    return b"".join([piece async for piece in pieces_of_body(request, most)])
+
+
+async def pieces_of_body(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """Give the body as it comes. Raise Refused: 413 once it has more bytes than are taken, 400 where it is cut off."""
+    size = 0
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > most:
+                raise too_long(most)
+            yield piece
+    except ClientDisconnect:
+        raise Refused(400, "the request ends before its body") from None
 
 
 def too_long(most: int) -> Refused:

@@ -1,14 +1,14 @@
 """Scoring what cannot be compiled: one thread, and whoever comes while it works is scored together next.
 
 Nothing waits for company. A lone request is scored at once; the busier the server, the larger the batches, and the less
-each row costs. Every request's rows are read and cleaned by themselves, so a bad row fails its own request only and no
-cleaning function sees another client's rows; the models are then asked once for all.
+each row costs. A bad row fails its own request only. Cleaning functions see one request's rows at a time, never another
+client's; the models are then asked once for all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,9 +121,24 @@ def read_rows(bundle: Bundle, rows: Sequence[Row]) -> Read:
 
 def score_together(bundle: Bundle, requests: Sequence[Sequence[Row]]) -> list[Scored | DataError]:
     """Score several requests' rows at once; one that cannot be read has its error in its place."""
+    if len(requests) > 1 and not bundle.cleaning.functions:
+        try:
+            whole = score_read(bundle, [read_rows(bundle, [row for rows in requests for row in rows])])[0]
+        except DataError:
+            pass  # whose row it is comes out below
+        else:
+            return list(_parted(whole, [len(rows) for rows in requests]))
     read = [_read_or_error(bundle, rows) for rows in requests]
     scored = iter(score_read(bundle, [each for each in read if isinstance(each, Read)]))
     return [next(scored) if isinstance(each, Read) else each for each in read]
+
+
+def _parted(whole: Scored, counts: Sequence[int]) -> Iterator[Scored]:
+    start = 0
+    for count in counts:
+        rows = slice(start, start + count)
+        yield Scored(whole.labels[rows], whole.probabilities[rows], whole.warnings[rows])
+        start = rows.stop
 
 
 def _read_or_error(bundle: Bundle, rows: Sequence[Row]) -> Read | DataError:

@@ -19,7 +19,7 @@ from tahona.errors import DataError
 from tahona.lifecycle.answer_file import csv_lines
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.answering import Asked, write_down
-from tahona.serve.back.asking import too_long, too_many
+from tahona.serve.back.asking import pieces_of_body, too_many
 from tahona.serve.back.batching import Read, Scored, score_read
 from tahona.serve.back.refusing import Refused
 from tahona.sources.encoding import check_encoding
@@ -60,12 +60,8 @@ async def received_table(request: Request, most: int) -> AsyncIterator[Path]:
     """
     with temporary_folder("rows") as folder:
         file = folder / "body"
-        size = 0
         with room_in(file), file.open("wb") as stream:
-            async for piece in request.stream():
-                size += len(piece)
-                if size > most:
-                    raise too_long(most)
+            async for piece in pieces_of_body(request, most):
                 stream.write(piece)
         _check_is_csv(file)
         yield file

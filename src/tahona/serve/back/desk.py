@@ -13,6 +13,7 @@ from tahona.serve.back.batching import Batcher
 from tahona.serve.back.draining import Drainer
 from tahona.serve.back.end import End
 from tahona.serve.back.keeper import Keeper
+from tahona.serve.back.reception import Reception
 from tahona.serve.back.workshop import Workshop
 from tahona.serve.places import Places
 from tahona.serve.spool import Spool
@@ -37,13 +38,15 @@ class Desk:
     """What a route that streams asks, so that it does not hold the process."""
     batcher: Batcher = field(default_factory=Batcher)
     """Scores what the workers cannot."""
+    reception: Reception = field(default_factory=Reception)
+    """Knows the champion as requests ask it."""
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:  # a plain function would be called in a thread
     return cast("Desk", request.app.state.desk)
 
 
-def _key(request: Request) -> str:
+async def _key(request: Request) -> str:
     return request.headers.get("x-tahona-key", "")
 
 

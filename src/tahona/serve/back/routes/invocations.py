@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tahona.errors import InputError
 from tahona.serve.back.answering import Asked, Record, records, request_id, write_down
@@ -87,7 +86,8 @@ async def invocations(request: Request, desk: AtDesk, key: AskedBy) -> Response:
     As MLflow does, it takes NaN for null, ignores columns that the model does not know, and says 400 for whatever is
     wrong with the rows; a problem document has its `error_code` and `message` as well.
     """
-    asked = Asked(await run_in_threadpool(desk.keeper.serving), key, request_id(request))
+    ready = await desk.reception.ready(desk.keeper, desk.opened.project.serve.limits)
+    asked = Asked(ready.serving, key, request_id(request))
     try:
         rows = await _answered(request, desk, asked)
     except Refused as error:

@@ -6,11 +6,10 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from tahona.serve.back.answering import Asked, Document, answer, explained, request_id, write_down
-from tahona.serve.back.asking import body_of, media_type, not_utf8, reader_of, rows_of
+from tahona.serve.back.asking import body_of, media_type, not_utf8, rows_of
 from tahona.serve.back.csv_answers import answered_table, pieces_of, received_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.refusing import Refused
@@ -122,25 +121,25 @@ async def predict(
     named in a warning. Rows are all answered by one version, or none is.
     """
     kind, charset = media_type(request)
-    serving = await run_in_threadpool(desk.keeper.serving)
-    asked = Asked(serving, key, request_id(request))
+    limits = desk.opened.project.serve.limits
+    ready = await desk.reception.ready(desk.keeper, limits)
+    bundle, asked = ready.serving.bundle, Asked(ready.serving, key, request_id(request))
     if kind == "text/csv":
         if explain:
             raise Refused(422, "explanations are for rows in JSON", where="explain", fix="send the rows as JSON")
         return await _table(request, desk, asked, charset, row_id)
     if kind != "application/json" or not_utf8(charset):
         raise Refused(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
-    limits = desk.opened.project.serve.limits
-    sent = await rows_of(await body_of(request, limits.body), reader_of(serving.bundle, limits))
+    sent = await rows_of(await body_of(request, limits.body), ready.reader)
     told: list[Document | None] = []
     if explain:
         if len(sent.rows) > MOST_EXPLAINED:
             raise Refused(
                 413, f"more than {MOST_EXPLAINED} rows are not explained at a time", more={"limit": MOST_EXPLAINED}
             )
-        scored, told = await desk.batcher.aside(partial(explained, serving.bundle, sent.rows))
+        scored, told = await desk.batcher.aside(partial(explained, bundle, sent.rows))
     else:
-        scored = await desk.batcher.score(serving.bundle, sent.rows)
+        scored = await desk.batcher.score(bundle, sent.rows)
     ids = write_down(desk, asked, sent.rows, scored)
     return Response(answer(asked, scored, ids, sent.warning, told), media_type="application/json")
 

@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 
 from tahona.core.records import Version
 from tahona.errors import InputError
@@ -128,6 +129,8 @@ async def _received(request: Request, most: int) -> AsyncIterator[tuple[Path, st
     )
     try:
         form = await parser.parse()
+    except ClientDisconnect:
+        raise Refused(400, "the request ends before its body") from None
     except MultiPartException:
         raise Refused(
             400, "the multipart body cannot be read", fix="send a file `csv_file` and a field `model_name`"
