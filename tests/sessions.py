@@ -3,22 +3,29 @@
 * ```` ```console ````: lines `$ command`, each followed by lines that it prints; `…` stands for anything, a line of
   only `…` for any lines. A command must succeed, unless `$ echo $?` and the code it prints come next.
 * A block whose first line is a comment that begins with a file's name (`# tahona.toml`) is that file, whole.
+* A command that ends in `&` goes on in the background until the page is over, and is then told to end.
 * Any other ```` ```python ```` block is run.
+
+Where a page speaks of port 8000, any free port stands for it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^# ([\w./-]+\.(?:toml|py|csv))\b")
 STATUS = "echo $?"
+PORT = "8000"
 
 
 @dataclass(frozen=True)
@@ -56,29 +63,59 @@ def commands(page: Path) -> list[str]:
 def play(page: Path, folder: Path) -> list[tuple[str, str]]:
     """Do what the page says, in its order, and check what it promises. Return each command and all it printed."""
     told = []
-    for language, content in blocks(page):
-        named = FILE.match(content)
-        if named:
-            (folder / named[1]).write_text(content, "utf-8")
-        elif language == "console":
-            for turn in turns(content):
-                told.append((turn.command, _check(turn, *_do(["sh", "-c", turn.command], folder))))
-        elif language == "python":
-            turn = Turn("python", ())
-            told.append((content, _check(turn, *_do([sys.executable, "-c", content], folder))))
+    port = _free_port()
+    with ExitStack() as background:
+        for language, content in blocks(page):
+            named = FILE.match(content)
+            if named:
+                (folder / named[1]).write_text(content, "utf-8")
+            elif language == "console":
+                for turn in turns(content):
+                    command = turn.command.replace(PORT, port)
+                    if command.endswith(" &"):
+                        background.enter_context(_going_on(command.removesuffix(" &"), folder))
+                    else:
+                        told.append((turn.command, _check(turn, *_do(["sh", "-c", command], folder))))
+            elif language == "python":
+                turn = Turn("python", ())
+                told.append((content, _check(turn, *_do([sys.executable, "-c", content], folder))))
     return told
 
 
 def _do(words: list[str], folder: Path) -> tuple[int, str]:
-    environment = {
+    done = subprocess.run(
+        words, cwd=folder, env=_surroundings(), capture_output=True, text=True, timeout=300, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextmanager
+def _going_on(command: str, folder: Path) -> Iterator[None]:
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {command}"], cwd=folder, env=_surroundings(), stdin=subprocess.DEVNULL
+    )
+    try:
+        yield
+        assert process.poll() is None, f"{command} has ended by itself"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def _surroundings() -> dict[str, str]:
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "CI": "1",
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    return done.returncode, done.stdout + done.stderr
+
+
+def _free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def _check(turn: Turn, code: int, output: str) -> str:
