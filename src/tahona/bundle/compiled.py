@@ -104,6 +104,25 @@ def _linear(estimators: Sequence[Estimator], place: _Place, link: str) -> Head:
     }
 
 
+def _naive_bayes(estimator: Estimator, place: _Place) -> Head:
+    if hasattr(estimator, "theta_"):
+        constants = [-0.5 * float(np.sum(np.log(2.0 * np.pi * line))) for line in estimator.var_]
+        return {
+            "engine": "gaussian",
+            "moments": place.write("npy", _array(np.stack([estimator.theta_, estimator.var_]))),
+            "constants": constants,
+            "priors": np.log(estimator.class_prior_).tolist(),
+        }
+    lines = np.ascontiguousarray(estimator.feature_log_prob_)
+    return {
+        "engine": "linear",
+        "coefficients": place.write("npy", _array(lines)),
+        "intercepts": [0.0] * len(lines),
+        "link": "softmax",
+        "floor": True,
+    }
+
+
 def _array(values: NDArray[np.float64]) -> bytes:
     """Return the bytes of a file of this array."""
     buffer = io.BytesIO()
@@ -228,6 +247,7 @@ _COMPILERS: Mapping[str, Callable[[Estimator, _Place], Head]] = {
     "lightgbm": _lightgbm,
     "linear_svc": _linear_svc,
     "logistic_regression": _logistic_regression,
+    "naive_bayes": _naive_bayes,
     "random_forest": _forest,
     "tree": _tree,
 }

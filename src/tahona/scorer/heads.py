@@ -129,10 +129,16 @@ def _linear(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> 
     weights, intercepts = parts.array(head["coefficients"]), head["intercepts"]
     if not (np.isfinite(weights).all() and np.isfinite(intercepts).all()):
         raise NotCompiledError("a coefficient is not a finite number")
+    if head.get("floor"):  # beside words, a number counts by how far it lies above its mean
+        row = replace(row, pieces=tuple(_floored(piece) for piece in row.pieces))
     product = _sparse_products if row.sparse else _dense_products
     sums = product(source, row, weights)
     margins = [source.let(f"{total} + {bias!r}") for total, bias in zip(sums, intercepts, strict=True)]
     return _LINKS[head["link"]](source, margins)
+
+
+def _floored(piece: Piece) -> Piece:
+    return Cell(piece.column, f"max({piece.value}, 0.0)") if isinstance(piece, Cell) else piece
 
 
 def _dense_products(source: Source, row: Row, weights: NDArray[np.float64]) -> list[str]:
@@ -189,6 +195,38 @@ def _add_words(
     return added
 
 
+def _gaussian(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
+    """Write the row into one place, and ask each class how likely it is."""
+    cells = array("d", bytes(8 * (row.width + 1)))
+    name, levels = source.bind(cells), []
+    for piece in row.pieces:
+        if isinstance(piece, Cell):
+            source.add(f"{name}[{piece.column}] = {piece.value}")
+        elif isinstance(piece, Hot):
+            source.add(f"{name}[{piece.place}] = 1.0")
+            levels.append(piece.place)
+        else:
+            raise NotCompiledError("words in a dense matrix")
+    ask = _likelihoods(np.frombuffer(cells)[: row.width], parts.array(head["moments"]), head)
+    likely = source.let(f"{source.bind(ask)}()")
+    source.add(*(f"{name}[{place}] = 0.0" for place in levels))
+    return write_softmax(source, [source.let(f"{likely}[{place}]") for place in range(len(head["priors"]))])
+
+
+def _likelihoods(
+    row: NDArray[np.float64], moments: NDArray[np.float64], head: Mapping[str, Any]
+) -> Callable[[], list[float]]:
+    classes = list(zip(*moments, head["constants"], head["priors"], strict=True))
+
+    def ask() -> list[float]:
+        return [
+            prior + (constant - 0.5 * float(np.add.reduce((row - mean) ** 2 / variance)))
+            for mean, variance, constant, prior in classes
+        ]
+
+    return ask
+
+
 def _constant(source: Source, head: Mapping[str, Any], _row: Row, _parts: Parts) -> Scores:
     return tuple(source.let(repr(float(share))) for share in head["shares"])
 
@@ -236,6 +274,7 @@ _LINKS = {
 _WRITERS = {
     "constant": _constant,
     "forest": _forest,
+    "gaussian": _gaussian,
     "histograms": _histograms,
     "lightgbm": _lightgbm,
     "linear": _linear,
