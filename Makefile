@@ -63,6 +63,7 @@ bench: setup  ## print the figures of benchmarks/README.md (hours when the peers
 
 bench-serve: setup  ## print what a prediction over HTTP costs, beside the peers (benchmarks/README.md)
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/batch.py
 
 lock: setup  ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --quiet --extra dask --extra mlflow --extra postgres --extra s3 --extra serve --extra text-es --extra xgboost --group dev --group docs --universal --python-version 3.11 \

@@ -12,7 +12,8 @@ import pytest
 from scipy.sparse import csr_matrix, vstack
 
 from tahona.errors import DataError, InputError
-from tahona.learn.columns import infer_schema, to_columns
+from tahona.learn.coded import Coded
+from tahona.learn.columns import infer_schema, take, to_columns
 from tahona.learn.encoding import WANTS, Encoding, fit_encoding
 
 REAL = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
@@ -240,3 +241,31 @@ def test_ten_thousand_mutated_bookings_have_the_same_bits_in_every_batch(hotel):
             for wants, encoding in encodings.items():
                 again = dense(encoding.apply(columns))
                 assert again.tobytes() == dense(matrices[wants][part]).tobytes(), (wants, size, start)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_products_of_a_wide_matrix_are_its_own_to_the_bit(coded, classes):
+    """A linear model's margins are added up without the matrix, whose cells that are 0 are not there."""
+    draw = np.random.default_rng(0)
+    rows = 12_000
+    frame = pd.DataFrame(
+        {
+            "city": [None if place % 11 == 0 else f"c{place % 90}" for place in draw.integers(0, 10_000, rows)],
+            "size": np.where(draw.random(rows) < 0.2, np.nan, draw.normal(size=rows).round(1)),
+            "constant": 1.0,
+            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(draw.integers(0, 400, rows), unit="D"),
+            "kind": pd.Series(draw.choice(["a", "b", "z"], rows), dtype="str"),
+            "label": draw.integers(0, 2, rows),
+        }
+    )
+    schema, _ = infer_schema(frame, target="label", positive=1)
+    encoding = fit_encoding(to_columns(frame[:11_000], schema), schema, "scaled")
+    assert encoding.wide
+    frame.loc[5, "city"] = "never seen"
+    weights = draw.normal(size=(classes, len(encoding.names)))
+    wanted = encoding.apply(to_columns(frame, schema)) @ np.ascontiguousarray(weights.T)
+    columns = to_columns(frame.astype({"city": "str"}), schema, coded=coded)
+    assert isinstance(columns["kind"], Coded) == coded
+    assert np.array_equal(encoding.products(columns, weights), wanted)
+    assert np.array_equal(encoding.products(take(columns, slice(5, 6)), weights), wanted[5:6])

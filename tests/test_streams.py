@@ -210,3 +210,21 @@ def test_columns_that_nobody_asked_for_do_not_matter(tmp_path):
     pq.write_table(table, tmp_path / "p")
     assert pieces(tmp_path, (tmp_path / "p").read_bytes()).columns.tolist() == ["n"]
     assert pieces(tmp_path, b"n,x\n1,1e999\n2,zwei\n").columns.tolist() == ["n"]
+
+
+def test_categories_of_parquet_come_coded_where_that_is_all_that_is_needed(tmp_path):
+    """Each distinct text once, in the pieces that hold fewer of them than cells; other columns stay as they are."""
+    table = pa.table(
+        {"c": ["a", None, "b", "a"] * 50, "t": ["x", "y", "z", None] * 50, "d": [str(n) for n in range(200)]}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    forms: Any = {"c": "text", "t": "text", "d": "text"}
+
+    def read(coded: frozenset[str]) -> list[pd.DataFrame]:
+        source = FileSource(tmp_path / "t.parquet", DataPart(source="t"), where="t", forms=forms, coded=coded)
+        return list(source.batches(150))
+
+    plain, found = read(frozenset()), read(frozenset({"c", "d"}))
+    assert [str(kind) for kind in found[0].dtypes] == ["category", "str", "str"]
+    for one, other in zip(found, plain, strict=True):
+        pd.testing.assert_frame_equal(one.astype("str"), other)

@@ -164,13 +164,14 @@ def table_opener(project: Project, row_id: str | None = None) -> Callable[..., S
 def _open_table(
     data: DataPart, row_id: str | None, file: Path, bundle: Bundle, tell: Callable[[Finding], None]
 ) -> Source:
-    from tahona.bundle.raw import column_forms
+    from tahona.bundle.raw import coded_columns, column_forms
     from tahona.sources.file import FileSource
 
     forms = column_forms(bundle)
     if row_id is not None:
         forms.setdefault(row_id, "text")
-    return FileSource(file, data, where=file.name, forms=forms, tell=tell)
+    coded = coded_columns(bundle) - {row_id}
+    return FileSource(file, data, where=file.name, forms=forms, coded=coded, tell=tell)
 
 
 def open_store(project: Project) -> Store:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tahona.core.schema import Schema
+from tahona.core.schema import Column, Schema
 from tahona.errors import DataError
+from tahona.learn.coded import read_coded
 from tahona.learn.inference import infer_schema
 from tahona.learn.labels import to_labels
 from tahona.learn.reading import Columns, read_column, take, with_ranges
@@ -34,17 +35,22 @@ __all__ = [
 ]
 
 
-def to_columns(rows: pd.DataFrame | Sequence[Mapping[str, object]], schema: Schema) -> Columns:
+def to_columns(rows: pd.DataFrame | Sequence[Mapping[str, object]], schema: Schema, *, coded: bool = False) -> Columns:
     """Return the schema's features from a table or from a list of rows; other columns are ignored.
 
-    Raises DataError naming missing columns, or column and row (1 is the first) of a cell of the wrong type.
+    With ``coded``, for a reader that knows `Coded`, a table's categories come so where they can. Raises DataError
+    naming missing columns, or column and row (1 is the first) of a cell of the wrong type.
     """
     names = [column.name for column in schema.features]
     if hasattr(rows, "columns"):
         frame = _with_columns(cast("pd.DataFrame", rows), names)
-        return {column.name: read_column(frame[column.name], column) for column in schema.features}
+        return {column.name: _read(frame[column.name], column, coded=coded) for column in schema.features}
     cells = _row_cells(rows, names)
     return {column.name: read_column(cells[column.name], column) for column in schema.features}
+
+
+def _read(values: pd.Series[Any], column: Column, *, coded: bool) -> Any:  # noqa: ANN401 - an array, or Coded
+    return read_coded(values, column.name) if coded and column.kind == "category" else read_column(values, column)
 
 
 def _with_columns(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:

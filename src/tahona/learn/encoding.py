@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tahona.core.schema import Column, Schema
 from tahona.errors import DataError, InputError
 from tahona.learn.characters import Characters, fit_characters
+from tahona.learn.coded import Coded
 from tahona.learn.reading import Columns
 from tahona.learn.tables import (
     Codes,
@@ -47,8 +48,8 @@ SMALL_TABLE = 10_000
 """Rows up to which a matrix stays dense however wide it is."""
 _MOSTLY_ZERO = 4
 """A row of a wide matrix has at least so many columns for each that can differ from 0."""
-_BLOCK = 4_096
-"""Rows written densely at a time on their way to CSR."""
+_BLOCK = 16_384
+"""Rows on their way to CSR at a time."""
 
 Table = Numeric | Dates | OneHot | Codes
 TextTable = Text | Characters
@@ -108,12 +109,32 @@ class Encoding:
 
         blocks = [text.apply(columns[text.source]) for text in self.texts]
         if self.tables:
-            zeros = self.wants in ("codes", "native")
             starts = range(0, max(rows, 1), _BLOCK)
-            pieces = [_stored(self._write(columns, slice(start, start + _BLOCK)), zeros=zeros) for start in starts]
+            pieces = [self._sparse(columns, slice(start, start + _BLOCK)) for start in starts]
             blocks.insert(0, vstack(pieces, format="csr") if len(pieces) > 1 else pieces[0])
         matrix: csr_matrix = hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
         return matrix
+
+    def products(self, columns: Columns, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``apply(columns) @ weights.T``, (n, k), to the bit for a wide matrix, without making the matrix.
+
+        Cells are added up in the matrix's order; those that are 0 and not stored there add nothing here.
+        """
+        rows = len(next(iter(columns.values())))
+        total = np.zeros((len(weights), rows))
+        for table, start in zip(self.tables, self._starts, strict=True):
+            values, width = columns[table.source], len(table.names)
+            if isinstance(table, OneHot):
+                for sums, weight in zip(total, weights, strict=True):
+                    found = _weights_of(values, table, np.append(weight[start : start + width], 0.0))
+                    np.add(sums, found, out=sums)
+                continue
+            cells = np.empty((width, rows))
+            table.write(values, cells.T)
+            for sums, weight in zip(total, weights, strict=True):
+                for cell, factor in zip(cells, weight[start : start + width], strict=True):
+                    np.add(sums, cell * factor, out=sums)
+        return total.T
 
     def _write(self, columns: Columns, rows: slice) -> NDArray[np.float64]:
         cells = {table.source: columns[table.source][rows] for table in self.tables}
@@ -122,6 +143,32 @@ class Encoding:
         for table, start in zip(self.tables, self._starts, strict=True):
             table.write(cells[table.source], dense[:, start : start + len(table.names)])
         return dense
+
+    def _sparse(self, columns: Columns, rows: slice) -> csr_matrix:
+        """Return the rows as CSR: every cell where zeros count, else those that are not 0, found without the zeros."""
+        from scipy.sparse import csr_matrix
+
+        if self.wants in ("codes", "native"):
+            return _stored(self._write(columns, rows))
+        count = len(next(iter(columns.values()))[rows])
+        slots = sum(1 if isinstance(table, OneHot) else len(table.names) for table in self.tables)
+        cells, places = np.empty((count, slots)), np.empty((count, slots), dtype=np.int32)
+        slot = 0
+        for table, start in zip(self.tables, self._starts, strict=True):
+            values = columns[table.source][rows]
+            if isinstance(table, OneHot):
+                found = table.places(values)
+                cells[:, slot] = found >= 0
+                places[:, slot] = found + start
+                slot += 1
+                continue
+            width = len(table.names)
+            table.write(values, cells[:, slot : slot + width])
+            places[:, slot : slot + width] = np.arange(start, start + width, dtype=np.int32)
+            slot += width
+        there = cells != 0
+        ends = np.concatenate(([0], np.cumsum(there.sum(axis=1), dtype=np.int32)), dtype=np.int32)
+        return csr_matrix((cells[there], places[there], ends), shape=(count, self._width))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tables as JSON values; through ``repr`` every float comes back with the same bits."""
@@ -145,11 +192,16 @@ class Encoding:
         return cls(data["wants"], tables, texts, data.get("wide", False))
 
 
-def _stored(dense: NDArray[np.float64], *, zeros: bool) -> csr_matrix:
+def _weights_of(values: NDArray[Any] | Coded, table: OneHot, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weight of each row's level; the last one is for a row that has none."""
+    if isinstance(values, Coded):
+        return weights.take(table.places(values.once)).take(values.codes)
+    return weights.take(table.places(values))
+
+
+def _stored(dense: NDArray[np.float64]) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
-    if not zeros:
-        return csr_matrix(dense)
     rows, width = dense.shape
     places = np.tile(np.arange(width, dtype=np.int32), rows)
     ends = np.arange(rows + 1, dtype=np.int32) * width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from tahona.errors import IntegrityError
 from tahona.learn.families import FAMILIES, Family
 from tahona.learn.families.boosting import read_lightgbm, read_xgboost
 from tahona.learn.families.family import Codes, Estimator, Limit, Matrix, Scores, Setting, is_sparse, likeliest
+from tahona.learn.families.linear import with_intercept
 from tahona.learn.folds import tidy
 from tahona.learn.threads import one_thread
 
@@ -81,6 +82,10 @@ TRUSTED = frozenset(
 )
 
 
+_NO_MATRIX = np.empty((0, 0))
+"""Stands where a decision is made by the scores alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class FittedModel:
     """One family's estimator, fitted, with the encoding of its raw columns; or a few, whose scores are averaged.
@@ -109,14 +114,27 @@ class FittedModel:
 
     def predict(self, columns: Columns) -> tuple[Scores, Codes]:
         """Return scores and the estimator's own decision. A row gets the same bits alone and in any batch."""
-        family, matrix = FAMILIES[self.family], tidy(self.encoding.apply(columns))
-        scores, decided = ask(family, self.estimators[0], matrix, self.seen, self.classes)
+        family = FAMILIES[self.family]
+        if self.encoding.wide and family.of_margins and all(hasattr(each, "coef_") for each in self.estimators):
+            answers = (self._directly(family, family.of_margins, each, columns) for each in self.estimators)
+        else:
+            matrix = tidy(self.encoding.apply(columns))
+            answers = (ask(family, each, matrix, self.seen, self.classes) for each in self.estimators)
+        scores, decided = next(answers)
         if len(self.estimators) == 1:
             return scores, decided
         total = scores * self.weights[0]
-        for estimator, weight in zip(self.estimators[1:], self.weights[1:], strict=True):
-            total = total + ask(family, estimator, matrix, self.seen, self.classes)[0] * weight
-        return total, likeliest(None, matrix, total)
+        for (more, _), weight in zip(answers, self.weights[1:], strict=True):
+            total = total + more * weight
+        return total, likeliest(None, _NO_MATRIX, total)
+
+    def _directly(
+        self, family: Family, of_margins: Callable[[Scores], Scores], estimator: Estimator, columns: Columns
+    ) -> tuple[Scores, Codes]:
+        """Ask a linear estimator without its matrix, to the same bits: wide ones are mostly zeros."""
+        scores = of_margins(with_intercept(self.encoding.products(columns, estimator.coef_), estimator))
+        decided = family.decide(estimator, _NO_MATRIX, scores)
+        return _spread(scores, self.seen, self.classes, family), np.asarray(self.seen, dtype=np.int64)[decided]
 
 
 def ask(

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tahona.learn.coded import Coded
+
 Floats = NDArray[np.float64]
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -178,9 +180,13 @@ class OneHot:
 
     def write(self, values: NDArray[Any], out: Floats) -> None:
         """Fill this table's matrix columns ``out`` (n, len(names)), which hold zeros."""
-        places = _look_up(values, self._index, len(self.levels) if self.other else -1, np.int64)
+        places = self.places(values)
         rows = np.flatnonzero(places >= 0)
         out[rows, places[rows]] = 1.0
+
+    def places(self, values: NDArray[Any] | Coded) -> NDArray[np.int64]:
+        """Return which of this table's columns is 1, -1 where none is."""
+        return _look_up(values, self._index, len(self.levels) if self.other else -1, np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         levels = list(self.levels)
@@ -234,7 +240,9 @@ def frequent_levels(values: NDArray[Any], *, most: int) -> tuple[tuple[str, ...]
     return tuple(kept), len(ordered) - len(kept)
 
 
-def _look_up(values: NDArray[Any], index: Mapping[Any, Any], unseen: float, kind: type) -> NDArray[Any]:
+def _look_up(values: NDArray[Any] | Coded, index: Mapping[Any, Any], unseen: float, kind: type) -> NDArray[Any]:
+    if isinstance(values, Coded):
+        return values.each(lambda text: index.get(text, unseen), kind)
     return np.fromiter(map(index.get, values.tolist(), repeat(unseen)), dtype=kind, count=len(values))
 
 

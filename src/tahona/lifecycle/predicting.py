@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.ports import Source
 
-PIECE = 10_000
-"""Rows that are in memory at a time."""
+PIECE = 30_000
+"""Rows that are in memory at a time …"""
+CELLS = 8_000_000
+"""… fewer where the matrices that models read have more cells than this (64 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def write_answers(bundle: Bundle, source: Source, output: Path, row_id: str | No
     """Predict the source piece by piece into the output; return how many rows there were, and how many warnings."""
     rows = warned = 0
     with answer_file(output) as write:
-        for piece in source.batches(PIECE):
+        for piece in source.batches(_piece(bundle)):
             answer = _answer(bundle, piece, rows, row_id)
             write(answer)
             rows += len(answer)
@@ -66,6 +68,13 @@ def write_answers(bundle: Bundle, source: Source, output: Path, row_id: str | No
         if rows == 0:
             raise InputError("the file has 0 rows", where=where, fix="name a file that holds rows")
     return rows, warned
+
+
+def _piece(bundle: Bundle) -> int:
+    """Return how many rows are predicted at a time."""
+    encodings = [member.model.encoding for member in bundle.members]
+    width = max((len(each.names) for each in encodings if not (each.wide or each.texts)), default=1)
+    return max(1, min(PIECE, CELLS // width))
 
 
 def _answer(bundle: Bundle, piece: pd.DataFrame, start: int, row_id: str | None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,17 +39,20 @@ class FileSource:
         where: str,
         limits: Limits = LIMITS,
         forms: Mapping[str, Form] | None = None,
+        coded: frozenset[str] = frozenset(),
         tell: Tell = lambda _: None,
     ) -> None:
         """Take the file; with ``forms`` only these columns are read, each in its form, whatever its cells look like.
 
-        ``tell`` takes the findings of a table that is read in pieces.
+        Those of ``coded`` may be pandas' categories in a piece. ``tell`` takes the findings of a table that is read in
+        pieces.
         """
         self._file = file
         self._data = data
         self._where = where
         self._limits = limits
         self._forms = forms
+        self._coded = coded
         self._tell = tell
 
     def version(self) -> str:
@@ -75,7 +79,7 @@ class FileSource:
         file = self._present()
         if self._data.sha256 is not None:
             checked_digest(file, self._data.sha256, where=self._where)
-        yield from read_batches(file, self._reading(), rows, self._tell)
+        yield from read_batches(file, replace(self._reading(), coded=self._coded), rows, self._tell)
 
     def _reading(self) -> Reading:
         return Reading.of(self._data, self._where, self._limits, self._forms)

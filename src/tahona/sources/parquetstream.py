@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tahona.core.findings import Finding
 from tahona.errors import DataError
+from tahona.sources.cells import as_text
 from tahona.sources.forms import read_form
 from tahona.sources.headers import normalise_headers
 from tahona.sources.parquet import check_types, damaged, is_text, plain_type, text_bytes, typed_column
@@ -136,6 +137,22 @@ def _null_counts(metadata: pq.FileMetaData, name: str) -> list[int | None]:
     return counts
 
 
+def _is_short(column: pa.DictionaryArray) -> bool:
+    """Tell whether the column's texts are fewer than its cells, each there once and none of them null."""
+    import pyarrow.compute as pc
+
+    texts = column.dictionary
+    few = len(texts) <= len(column) and not texts.null_count
+    return bool(few and pc.count_distinct(texts).as_py() == len(texts))
+
+
+def _texts(texts: pa.Array) -> pd.Index:
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.Index(as_text(pa.chunked_array([texts.cast(pa.large_string())])))
+
+
 def _frame(
     batch: pa.RecordBatch, wanted: Mapping[str, str], nullable: frozenset[str], start: int, reading: Reading
 ) -> pd.DataFrame:
@@ -155,6 +172,11 @@ def _frame(
         if forms.get(name) == "code" and is_text(plain_type(part.type)):
             texts = pc.cast(cells, pa.large_string())
             values[name] = read_form(name, texts, "code", ".", place)
+            continue
+        if name in reading.coded and pa.types.is_dictionary(part.type) and _is_short(part):
+            values[name] = pd.Categorical.from_codes(
+                part.indices.fill_null(-1).to_numpy(), categories=_texts(part.dictionary), validate=False
+            )
             continue
         column, _ = typed_column(name, cells, reading, place)
         if given in nullable and str(column.dtype) in {"int64", "bool"}:

@@ -35,6 +35,8 @@ class Reading:
     limits: Limits = LIMITS
     forms: Mapping[str, Form] | None = None
     """How each column is read whose type is known already; the others are passed over. None: types are found."""
+    coded: frozenset[str] = frozenset()
+    """Columns of text that a piece of Parquet may give as pandas' categories: each distinct text once."""
 
     @classmethod
     def of(

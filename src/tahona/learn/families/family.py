@@ -104,6 +104,8 @@ class Family:
     cost: float
     make: Callable[[Mapping[str, Any], Setting], Estimator]
     scores: Callable[[Estimator, Matrix], Scores]
+    of_margins: Callable[[Scores], Scores] | None = None
+    """Of linear families: scores from margins alone, which for a wide matrix are added up without it."""
     decide: Callable[[Estimator, Matrix, Scores], Codes] = likeliest
     space: Mapping[str, Range] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)

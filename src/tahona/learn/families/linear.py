@@ -43,7 +43,12 @@ def row_products(matrix: Matrix, weights: Scores) -> Scores:
 
 def linear_margins(estimator: Estimator, matrix: Matrix) -> Scores:
     """Return (n,) margins of class 1, or (n, k)."""
-    margins: Scores = row_products(matrix, estimator.coef_) + np.asarray(estimator.intercept_)
+    return with_intercept(row_products(matrix, estimator.coef_), estimator)
+
+
+def with_intercept(products: Scores, estimator: Estimator) -> Scores:
+    """Return (n,) margins of class 1, or (n, k), from the products of rows and weights."""
+    margins: Scores = products + np.asarray(estimator.intercept_)
     return margins[:, 0] if margins.shape[1] == 1 else margins
 
 
@@ -80,8 +85,15 @@ def _logistic_scores(estimator: Estimator, matrix: Matrix) -> Scores:
     if hasattr(estimator, "estimators_"):
         parts = [sigmoid(linear_margins(part, matrix))[:, 1] for part in estimator.estimators_]
         return shares_of(np.column_stack(parts))
-    margins = linear_margins(estimator, matrix)
+    return _logistic(linear_margins(estimator, matrix))
+
+
+def _logistic(margins: Scores) -> Scores:
     return sigmoid(margins) if margins.ndim == 1 else softmax(margins)
+
+
+def unchanged_margins(margins: Scores) -> Scores:
+    return margins
 
 
 def _make_linear_svc(params: Mapping[str, Any], setting: Setting) -> Estimator:
@@ -100,6 +112,7 @@ FAMILIES = (
         cost=3.0,
         make=_make_logistic,
         scores=_logistic_scores,
+        of_margins=_logistic,
         space={"C": FloatRange(float=(1e-3, 100.0), log=True), "class_weight": (None, "balanced")},
         defaults={"C": 1.0, "max_iter": 10_000},
         portfolio=tuple({"C": value, "class_weight": None} for value in (1.0, 10.0)),
@@ -114,6 +127,7 @@ FAMILIES = (
         cost=2.0,
         make=_make_linear_svc,
         scores=linear_margins,
+        of_margins=unchanged_margins,
         decide=by_sign,
         space={"C": FloatRange(float=(1e-3, 10.0), log=True), "class_weight": (None, "balanced")},
         defaults={"C": 1.0, "max_iter": 10_000, "dual": "auto"},
