@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import time
@@ -417,3 +418,23 @@ def unused_port() -> int:
 def test_the_newest_revision_is_what_a_new_database_gets(url: str, database: str, postgres: PostgresServer) -> None:
     SqlLedger(url)
     assert postgres.ask("SELECT version_num FROM alembic_version", database=database) == [(REVISIONS[-1],)]
+
+
+def test_one_connection_is_kept_for_where_the_champion_is(url: str, database: str, postgres: PostgresServer) -> None:
+    """Greeting the server three times a second would cost more than the question."""
+    ledger = SqlLedger(url)
+    ledger.add_version(a_version())
+    ledger.move_alias(a_move(1, 0))
+    assert [ledger.pointed("hotel", "champion") for _ in range(20)] == [1] * 20
+    asked = "SELECT pid, state FROM pg_stat_activity WHERE datname = %s AND application_name = 'tahona'"
+    assert [state for _, state in postgres.ask(asked, database)] == ["idle"]
+    ((process, _),) = postgres.ask(asked, database)
+    postgres.ask("SELECT pg_terminate_backend(%s)", process)
+    with pytest.raises(SetupError):
+        ledger.pointed("hotel", "champion")
+    assert ledger.pointed("hotel", "champion") == 1
+    del ledger
+    gc.collect()  # the exception's frames knew it
+    until = time.monotonic() + 10
+    while postgres.ask(asked, database):
+        assert time.monotonic() < until, "the connection stays behind"

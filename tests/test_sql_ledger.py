@@ -17,6 +17,7 @@ from tahona.core.records import Interval
 from tahona.errors import InputError, IntegrityError, SetupError, TahonaError
 from tahona.ledgers.engine import REVISIONS
 from tahona.ledgers.sql import SqlLedger, open_ledger
+from tahona.ports import Signpost
 from tahona.testing import LedgerContract, MemoryLedger
 from tahona.testing.ledger_suite import a_move, a_run, a_version
 
@@ -366,3 +367,26 @@ def test_no_value_of_a_run_stands_in_an_error(file: Path) -> None:
     with pytest.raises(SetupError, match="no more runs") as caught:
         opened(file).save_run(replace(a_run(), error="Anna Pérez, depresión"))
     assert "Anna" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_where_an_alias_points_is_told_in_passing(file: Path) -> None:
+    """As the history says, for a server that asks all the time; a ledger that is held is told at once."""
+    ledger = opened(file)
+    assert isinstance(ledger, Signpost)
+    ledger.add_version(a_version("hotel-1"))
+    ledger.add_version(a_version("hotel-2"))
+    assert ledger.pointed("hotel", "champion") == 0
+    ledger.move_alias(a_move(1, 0))
+    assert ledger.pointed("hotel", "champion") == 1
+    opened(file).move_alias(a_move(2, 1))
+    assert ledger.pointed("hotel", "champion") == 2
+    assert ledger.pointed("bank", "champion") == ledger.pointed("hotel", "challenger") == 0
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        hasty = ledger.in_haste(0.3)
+        other.execute("BEGIN EXCLUSIVE")
+        before = time.monotonic()
+        for ask in (lambda: ledger.pointed("hotel", "champion"), lambda: hasty.versions("hotel")):
+            with pytest.raises(SetupError, match="locked"):
+                ask()
+        assert time.monotonic() - before < 5
+    assert ledger.pointed("hotel", "champion") == 2
