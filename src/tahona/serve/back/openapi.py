@@ -18,6 +18,7 @@ _REFUSALS = {
     409: "It is refused as things stand.",
     413: "It is more than the server takes.",
     415: "Not as this media type.",
+    421: "The request names another host than this server's.",
     422: "What the request holds cannot be used.",
     429: "Too many requests.",
     500: "A fault of the server.",
