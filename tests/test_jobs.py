@@ -17,7 +17,10 @@ import pytest
 from projects import QUICK, Command, edit, quick_table, write_project
 from serving import Server, serving, until
 
-from tahona.serve.back.jobs import is_held
+from tahona.owners import tag
+from tahona.serve.back.datasets import Datasets
+from tahona.serve.back.jobs import Jobs, is_held
+from tahona.serve.places import Places
 
 SECONDS = 120
 LONG = QUICK.replace('models = ["tree", "logistic_regression"]', 'models = ["tree"]\ntrials = 5000').replace(
@@ -340,3 +343,29 @@ def test_an_error_names_no_folder_and_no_secret_of_the_server(tmp_path):
         refused = server.client.post("/train", json={"dataset": found["dataset"]})
         assert refused.status_code == 503
         assert str(folder) not in refused.text
+
+
+def test_what_a_crash_has_torn_is_passed_over(tmp_path):
+    """A torn order is no job, a torn line no event, and an upload whose server died is taken away."""
+    places = Places(tmp_path)
+    places.make()
+    jobs = Jobs(places.jobs)
+    whole = jobs.add(dataset="0" * 16, test="", changes={}, place=str(tmp_path), env=None, overrides=())
+    torn = places.jobs / f"{whole.id[:-1]}{'1' if whole.id[-1] != '1' else '2'}"
+    torn.mkdir()
+    (torn / "job.json").write_text('{"id": "2026')
+    with whole.events.open("a") as file:
+        file.write('{"event": "sta\n[]\n')
+    whole.tell("state", state="running")
+    with whole.events.open("a") as file:
+        file.write('{"event": "state", "state": "do')
+    assert [job.id for job in Jobs(places.jobs).all()] == [whole.id]
+    assert whole.look().state == "running"
+    with subprocess.Popen(["true"]) as dead:
+        gone_by_now = tag(dead.pid)
+    left, mine = (places.datasets / f"{name}-aabbcc.new" for name in (gone_by_now, tag()))
+    left.mkdir()
+    mine.mkdir()
+    (places.datasets / ("f" * 16)).mkdir()
+    assert Datasets(places.datasets).all() == []
+    assert (left.exists(), mine.exists()) == (False, True)

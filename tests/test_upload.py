@@ -84,6 +84,17 @@ def test_the_same_files_twice_are_one_data_set(server):
     assert upload(server, CSV).json()["id"] != first.json()["id"]
 
 
+def test_a_data_set_that_a_crash_has_torn_is_brought_again(server):
+    table = quick_table(seed=31).to_csv(index=False).encode()
+    identity = upload(server, table).json()["id"]
+    record = server.folder / ".tahona" / "serve" / "datasets" / identity / "dataset.json"
+    whole = json.loads(record.read_text("utf-8"))
+    record.write_text("{", "utf-8")
+    assert identity not in {each["id"] for each in server.client.get("/datasets").json()["datasets"]}
+    assert upload(server, table).status_code == 201
+    assert {**json.loads(record.read_text("utf-8")), "when": ""} == {**whole, "when": ""}
+
+
 def written(form: str) -> bytes:
     frame, sink = quick_table(), io.BytesIO()
     match form:

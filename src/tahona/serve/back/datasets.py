@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +113,14 @@ class Datasets:
         plain = asdict(dataset)
         plain.pop("folder")
         (draft / "dataset.json").write_text(json.dumps(plain, ensure_ascii=False) + "\n", "utf-8")
-        with suppress(OSError):  # the same files came a moment ago
-            draft.rename(self._folder / dataset.id)
-        kept = self.find(dataset.id)
-        assert kept is not None
-        return kept
+        place = self._folder / dataset.id
+        with suppress(OSError):  # the same files came a moment ago …
+            draft.rename(place)
+        kept = self._read(dataset.id)
+        if kept is None:  # … or what is there was torn by a crash
+            shutil.rmtree(place)
+            draft.rename(place)
+        return kept or replace(dataset, folder=place)
 
     def _names(self) -> frozenset[str]:
         return frozenset(path.name for path in self._folder.iterdir() if _ID.fullmatch(path.name))
@@ -126,15 +129,15 @@ class Datasets:
         folder = self._folder / name
         try:
             plain = json.loads((folder / "dataset.json").read_text("utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):  # somebody is taking it away by hand
+            test = plain["test"]
+            return Dataset(
+                **{
+                    **plain,
+                    "train": TableFile(**plain["train"]),
+                    "test": TableFile(**test) if test else None,
+                    "columns": tuple(plain["columns"]),
+                    "folder": folder,
+                }
+            )
+        except (OSError, ValueError, KeyError, TypeError):  # taken away by hand, or torn by a crash
             return None
-        test = plain["test"]
-        return Dataset(
-            **{
-                **plain,
-                "train": TableFile(**plain["train"]),
-                "test": TableFile(**test) if test else None,
-                "columns": tuple(plain["columns"]),
-                "folder": folder,
-            }
-        )

@@ -59,7 +59,8 @@ class Follower:
                 facts = json.loads(line)
             except ValueError:
                 continue
-            found.append(Event(self._number, facts.pop("event"), facts))
+            if isinstance(facts, dict) and "event" in facts:
+                found.append(Event(self._number, facts.pop("event"), facts))
         return found
 
 

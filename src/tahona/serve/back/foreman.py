@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from tahona.project.model import ServeLimitsPart
+from tahona.room import is_full
 from tahona.serve.back.end import End
 from tahona.serve.back.jobs import Job, Jobs
 from tahona.serve.back.refusing import Refused
@@ -22,6 +23,8 @@ from tahona.serve.telling import tell
 
 ROUND = 0.2
 """Seconds between two looks."""
+FULL = 5.0
+"""Seconds until a full disk is tried again."""
 GRACE = 5.0
 """Seconds that a job has to end when it is told to …"""
 LAST = 0.5
@@ -76,7 +79,13 @@ class Foreman:
     def watch(self, end: End) -> None:
         """Look after the jobs until the end, then end those that run; they go on when a server starts again."""
         while not end.is_near():
-            self.look()
+            try:
+                self.look()
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                tell("no room for what happens to jobs", path=error.filename)
+                end.wait(FULL)
             end.wait(ROUND)
         self.stop()
 

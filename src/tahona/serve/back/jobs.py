@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tahona.room import room_in
 from tahona.serve.back.events import Course, Follower, append
 
 FORMAT = 1
@@ -156,16 +157,20 @@ class Jobs:
         return next((job for job in self.all() if job.id == wanted), None)
 
     def add(self, *, dataset: str, test: str, changes: dict[str, Any], **rest: Any) -> Job:  # noqa: ANN401
-        """Write an order down; the job is queued. Jobs that ended long ago are forgotten."""
+        """Write an order down; the job is queued. Jobs that ended long ago are forgotten.
+
+        Raises SetupError when there is no room.
+        """
         now = datetime.now(UTC)
         identity = f"{now:%Y%m%d%H%M%S}-{secrets.token_hex(5)}"
         when = now.isoformat(timespec="milliseconds")
         order = Order(identity, when, dataset, test, changes, **rest)
         draft = self._folder / f"{identity}.new"
-        draft.mkdir(mode=0o700)
-        (draft / "job.json").write_text(json.dumps(asdict(order), ensure_ascii=False) + "\n", "utf-8")
-        append(draft / "events.jsonl", "state", state="queued")
-        draft.rename(self._folder / identity)
+        with room_in(self._folder):
+            draft.mkdir(mode=0o700)
+            (draft / "job.json").write_text(json.dumps(asdict(order), ensure_ascii=False) + "\n", "utf-8")
+            append(draft / "events.jsonl", "state", state="queued")
+            draft.rename(self._folder / identity)
         for old in [job for job in self.all() if job.look().ended][KEPT:]:
             shutil.rmtree(old.folder, ignore_errors=True)
             self._known.pop(old.id, None)
@@ -178,7 +183,7 @@ class Jobs:
         if name not in self._known:
             try:
                 self._known[name] = Job(folder, read_order(folder))
-            except FileNotFoundError:  # forgotten just now
+            except (OSError, ValueError, KeyError, TypeError):  # forgotten just now, or torn by a crash: no order
                 return None
         return self._known[name]
 
