@@ -33,7 +33,7 @@ class Passage:
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._client: httpx.AsyncClient | None = None
-        self._answers = False
+        self._answers = self._ending = False
         self._endless: set[asyncio.Task[None]] = set()
 
     async def take(self, visit: Visit, limit: int) -> None:
@@ -54,7 +54,8 @@ class Passage:
             await asyncio.gather(work, watch, return_exceptions=True)
 
     def end_streams(self) -> None:
-        """End the answers that would go on for ever."""
+        """End the answers that would go on for ever, and wait for the back no longer."""
+        self._ending = True
         for task in self._endless:
             task.cancel()
 
@@ -98,7 +99,7 @@ class Passage:
             try:
                 _, way = await asyncio.open_unix_connection(self._socket)
             except OSError as error:
-                if asyncio.get_running_loop().time() > end:
+                if self._ending or asyncio.get_running_loop().time() > end:
                     raise away() from error
                 await asyncio.sleep(0.1)
             else:
