@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -367,6 +369,7 @@ def test_a_process_that_scores_holds_no_heavy_library(case: str, tmp_path: Path)
         [sys.executable, "-c", LIGHT, file, json.dumps(row)], capture_output=True, text=True, check=True
     )
     _, probabilities, warnings, heavy, learn = json.loads(done.stdout)
+    assert done.stderr == ""
     assert (heavy, learn) == ([], [])
     expected = bundle.predict([row])
     assert probabilities == expected[["probability_0", "probability_1"]].iloc[0].tolist()
@@ -385,6 +388,20 @@ def test_score_many_may_be_called_beside_score(plain) -> None:
     while any(thread.is_alive() for thread in threads):
         assert [scorer.score(row) for row in rows] == expected
     assert found == [expected * 5] * 3
+
+
+def test_a_scorer_that_nobody_holds_gives_its_model_back_at_once(plain) -> None:
+    """A server exchanges champions for months: none may wait for a garbage collection that is switched off."""
+    gc.disable()
+    try:
+        scorer = load_scorer(plain[0])
+        scorer.score_many([scorer.row(dict.fromkeys(column.name for column in scorer.columns))])
+        trees = weakref.ref(scorer._parts.trees("members/0/model.txt"))
+        assert trees() is not None
+        del scorer
+        assert trees() is None
+    finally:
+        gc.enable()
 
 
 def test_numbers_near_zero_go_the_way_that_their_tree_says() -> None:
@@ -421,6 +438,34 @@ def test_a_forest_too_large_for_a_worker_is_slow(tmp_path: Path, monkeypatch) ->
     kept(fitted(frame, CASES["random_forest"], target="label", types={"note": "id"}), file, frame)
     assert why_slow(file).endswith("leaves, more than the 100 that a worker holds")
     assert MOST_LEAVES > 100_000
+
+
+def test_a_bundle_of_many_classes_is_scored_and_one_of_too_many_is_slow(tmp_path: Path, monkeypatch) -> None:
+    draw, file = np.random.default_rng(0), tmp_path / "made.tahona"
+    label = np.repeat(np.arange(60), 8)
+    frame = pd.DataFrame({"size": label + draw.normal(size=480), "turns": draw.normal(size=480), "label": label})
+    frame["label"] = [f"class {code:02}" for code in label]
+    for part in (Part("linear_svc", {"tol": 0.1}), Part("lightgbm", {"n_estimators": 2}), Part("naive_bayes", {})):
+        bundle = fitted(frame, [part], target="label")
+        rows = kept(bundle, file, frame)
+        assert_same(load_scorer(file), bundle, rows)
+    from tahona.scorer import source
+
+    monkeypatch.setattr(source, "MOST_LINES", 50)
+    kept(bundle, file, frame)
+    assert "lines, more than 50" in why_slow(file)
+
+
+def test_numbers_of_any_size_are_judged_or_refused(tmp_path: Path) -> None:
+    draw, file = np.random.default_rng(0), tmp_path / "made.tahona"
+    for largest, why in ((1e30, ""), (1e307, "the numbers of column 'size' go beyond float32")):
+        size = draw.choice([-largest, largest, 0.0, 1.0], 300)
+        frame = pd.DataFrame({"size": size, "turns": draw.normal(size=300), "label": (size > 0).astype(int)})
+        bundle = fitted(frame, [Part("tree", {}, "none")], target="label", types={"size": "numeric"})
+        rows = kept(bundle, file, frame)
+        assert why_slow(file) == why
+        if not why:
+            assert_same(load_scorer(file), bundle, rows)
 
 
 REAL: dict[str, list[Part]] = {

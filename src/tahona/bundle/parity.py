@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tahona.bundle.predict import row_warnings, score
+from tahona.bundle.raw import EXACT
 from tahona.learn.columns import to_columns
+from tahona.learn.tables import LARGEST
 
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
@@ -75,14 +77,19 @@ def _another(cell: object, column: Column, draw: np.random.Generator) -> object:
     if which == 0:
         return (None, float("nan"))[int(draw.integers(2))]
     if column.kind == "numeric":
-        low, high = column.low or 0.0, column.high or 0.0
-        span = high - low or 1.0
-        if which == 1:
-            return float(draw.choice((low - span, high + span, 1e39, -1e39, 0.0)))
-        return round(low + span * draw.random()) if which == 2 else float(low + span * draw.random())
+        return _number(which, column, draw)
     if column.kind == "category" and column.levels and which > 1:
         level = column.levels[int(draw.integers(len(column.levels)))]
         return int(level) if which == 2 and level.isdecimal() and str(int(level)) == level else level
     if column.kind == "datetime":
         return cell
     return f"unseen {draw.integers(9)}" if column.kind == "category" else cell
+
+
+def _number(which: int, column: Column, draw: np.random.Generator) -> object:
+    low, high = column.low or 0.0, column.high or 0.0
+    span = min(high - low or 1.0, LARGEST)
+    if which == 1:
+        return float(draw.choice((low - span, high + span, 1e39, -1e39, 0.0)))
+    value = low + span * draw.random()
+    return round(value) if which == 2 and abs(value) < EXACT else value

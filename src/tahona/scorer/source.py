@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tahona.scorer.errors import NotCompiledError
+
+MOST_LINES = 50_000
+"""Of a function: they take Python a second. Hundreds of classes times hundreds of columns make more."""
+
 
 class Source:
     """Lines of a function's body. Nothing of a bundle's text enters them but numbers: texts are bound to names."""
@@ -38,10 +43,13 @@ class Source:
 
     def function(self, signature: str) -> Callable[..., Any]:
         """Return the function; ``signature`` is its name and parameters."""
+        if len(self._lines) > MOST_LINES:
+            raise NotCompiledError(f"its function would have {len(self._lines):,} lines, more than {MOST_LINES:,}")
         text = "\n    ".join([f"def {signature}:", *self._lines])
         space = dict(self._bound)
         exec(compile(text, "<row scorer>", "exec"), space)  # noqa: S102 - our own text
-        made: Callable[..., Any] = space[signature.partition("(")[0]]  # type: ignore[assignment]
+        # taken out, so that no circle keeps the function, and with it a model, when nobody holds it any more
+        made: Callable[..., Any] = space.pop(signature.partition("(")[0])  # type: ignore[assignment]
         return made
 
 
