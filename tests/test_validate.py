@@ -188,6 +188,14 @@ def test_the_form_has_two_parts_and_no_more(back):
     assert post("/validate", files={"csv_file": rows}, data=many).status_code == 400
 
 
+@pytest.mark.parametrize("headers", [["X: " + "x" * 10_000], [f"X-{place}: 1" for place in range(20)]])
+def test_the_headers_of_a_part_are_bounded(back, headers):
+    """Their number and their length, by python-multipart's own bounds, which older releases do not have."""
+    lines = ["--b", 'Content-Disposition: form-data; name="model_name"', *headers, "", "quick", "--b--", ""]
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    assert back.http.post("/validate", content="\r\n".join(lines).encode(), headers=kind).status_code == 400
+
+
 @pytest.mark.slow
 def test_a_large_file_is_checked_in_a_process_of_its_own_with_the_same_result(back):
     """More than a megabyte: the findings, metrics and labels are those of the same rows in a thread."""
