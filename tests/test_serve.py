@@ -422,3 +422,18 @@ def test_so_many_requests_are_in_hand_at_a_time(trained, tmp_path):
             thread.join()
         assert results == [200, 200, 200]
         assert server.predict(ROW).status_code == 200
+
+
+def test_another_project_file_of_the_folder_is_served_too(trained, tmp_path):
+    folder = copied(trained, tmp_path / "quick")
+    (folder / "tahona.toml").rename(folder / "other.toml")
+    with serving(folder, "-C", folder / "other.toml") as server:
+        assert server.predict(ROW).status_code == 200
+        assert server.whole().client.get("/project-info").json()["name"] == "quick"
+
+
+def test_the_server_listens_on_the_other_loopback_address_too(trained, tmp_path):
+    with serving(copied(trained, tmp_path / "quick"), "--host", "::1") as server:
+        assert server.address.startswith("http://[::1]:")
+        assert server.predict(ROW).status_code == 200
+        assert server.client.get("/", headers={"host": "[::2]"}).status_code == 421

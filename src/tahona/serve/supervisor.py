@@ -30,6 +30,7 @@ from tahona.errors import IntegrityError, RefusedError, SetupError
 from tahona.lifecycle.opened import OpenProject
 from tahona.lifecycle.registry import champion
 from tahona.owners import tag
+from tahona.project.load import FILE_NAME
 from tahona.project.model import Project
 from tahona.scorer.load import why_slow
 from tahona.serve.champion import Champion, write_champion
@@ -88,13 +89,13 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own words
             self.command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=2 if self.door is None else subprocess.PIPE,  # what a user's function prints is no answer
             pass_fds=() if self.door is None else (self.door,),
             start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the others in order
             env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
         )
-        assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
+        if self.process.stdout is not None:
+            os.set_blocking(self.process.stdout.fileno(), False)
         self.born, self.ready = time.monotonic(), False
         self.say(self.settings)
 
@@ -169,7 +170,8 @@ def serve(opened: OpenProject, words: Sequence[str], say: Callable[[Address], No
             Child(f"worker {number}", command, door.fileno(), settings.to_line())
             for number in range(1, project.serve.workers + 1)
         ]
-        place = ["--root", str(places.root), "--uds", settings.back]
+        whole = project.file.name == FILE_NAME
+        place = ["--root", str(places.root if whole else project.file.resolve()), "--uds", settings.back]
         back = Child("back", [sys.executable, "-m", "tahona.serve.back.main", *place, *words])
         with _told_to_end() as end:
             version = None if first is None else first.version

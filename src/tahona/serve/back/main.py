@@ -37,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Serve until told to stop, and return the exit code."""
     given = _arguments().parse_args(words)
     end = End()
-    places = Places(given.root)
+    places = Places(given.root.parent if given.root.is_file() else given.root)
     places.make()
     troubles = Troubles(places.troubles)
     try:
@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tahona.serve.back", description="The back of `tahona serve`.")
-    parser.add_argument("--root", type=Path, required=True, help="the project's folder")
+    parser.add_argument("--root", type=Path, required=True, help="the project's folder, or a project file in it")
     parser.add_argument("--uds", type=Path, required=True, help="the Unix socket to listen at")
     parser.add_argument("--env", help="the overlay of the project file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
