@@ -92,6 +92,10 @@ def said(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
     return document
 
 
+def events(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (root / "serve.log").read_text("utf-8").splitlines()]
+
+
 def stored(root: Path, version: int) -> Path:
     """Return the file of a version's bundle in the store."""
     digest = next(each.bundle_digest for each in open_project(root).ledger.versions("quick") if each.number == version)
@@ -247,6 +251,14 @@ def test_the_gate_holds_here_too(back: Back) -> None:
     said(back.http.post("/models/quick/rollback"))
     (*_, override, _) = open_project(back.root).ledger.history("quick")
     assert (override.action, override.why) == ("override", "a trial week")
+
+
+def test_the_first_promotion_of_a_server_takes_no_longer(root: Path) -> None:
+    """What loading a bundle needs was imported by then."""
+    with started_back(root) as back:
+        until(lambda: any(line["event"] == "the back has loaded the champion" for line in events(root)))
+        promote(open_project(root), "1")
+        assert until(lambda: said(back.predict(ROW))["version"] == 1) < 1
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ REST = 5.0
 """Seconds until a bundle that failed is tried again."""
 STORE = 10.0
 """Seconds between two looks at the store."""
+WARM = 2.0
+"""Seconds after the start until this process loads what only the workers need at first: they have the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Keeper:
         self._champion = before if before is not None and before.name == opened.project.name else None
         self._bundles: dict[str, Bundle] = {}
         self._failed, self._rest = 0, 0.0
-        self._store_seen = -STORE
+        in_need = self._champion is not None and self._champion.slow
+        self._store_seen = time.monotonic() - STORE + (0.0 if in_need else WARM)
         self._cost = 0.0
         self._looked: dict[str, tuple[Contents, str]] = {}
 
@@ -132,7 +135,7 @@ class Keeper:
             self._cost = time.thread_time() - before
 
     def _look_after(self, served: Champion) -> None:
-        """See that what is served can be fetched again, and is loaded where this process has to predict."""
+        """See that what is served can be fetched again, and is loaded here: the next one is loaded sooner then."""
         if self._failed not in (0, served.version):  # the ledger has gone back from a version that could not be used
             self._works()
         if time.monotonic() - self._store_seen < STORE:
@@ -141,8 +144,9 @@ class Keeper:
         with self._noted(served.version):
             if not self._opened.store.has(served.digest):
                 raise SetupError("the artifact store has no such bundle", where=served.digest)
-            if served.slow:
+            if served.digest not in self._bundles:
                 self._load(served.version, served.digest)
+                tell("the back has loaded the champion", version=served.version)
             self._works()
 
     def _take_up(self, version: Version) -> None:
