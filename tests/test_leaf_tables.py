@@ -56,7 +56,9 @@ def test_tables_give_lightgbms_bits_alone_and_in_any_batch(params):
     for matrix in (rows(ROWS, 1), strange(5_000)):
         wanted = model.predict(matrix, num_threads=1, raw_score=True)
         assert np.array_equal(tables.raw(matrix), wanted)
-        assert np.array_equal(np.concatenate([tables.raw(matrix[at : at + 1]) for at in range(50)]), wanted[:50])
+        for size in (1, 2, 3, 15, 16, 17, 100):
+            pieces = [tables.raw(matrix[at : at + size]) for at in range(0, 300, size)]
+            assert np.array_equal(np.concatenate(pieces), wanted[: size * len(pieces)])
 
 
 @pytest.mark.parametrize(

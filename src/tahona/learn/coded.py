@@ -49,10 +49,10 @@ def read_coded(series: pd.Series[Any], name: str) -> Coded | NDArray[Any]:
     if is_object(dtype) or isinstance(dtype, pd.ArrowDtype):
         return read_texts(series, name)
     if isinstance(dtype, pd.CategoricalDtype):
-        codes, distinct = series.cat.codes.to_numpy(), list(series.cat.categories)
+        codes, distinct = series.cat.codes.to_numpy(), series.cat.categories.to_numpy(dtype=object)
     else:  # equal cells have equal texts
         codes, index = pd.factorize(series)
-        distinct = list(index)
+        distinct = index.to_numpy(dtype=object)
     try:
         texts = [canonical(value) for value in distinct]
     except DataError:

@@ -122,7 +122,8 @@ class _Parquet:
 
         if self._writer is None:
             schema = pa.Schema.from_pandas(frame, preserve_index=False)
-            self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd")
+            texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
+            self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(pa.Table.from_pandas(frame, schema=self._writer.schema, preserve_index=False))
 
     def close(self) -> None:

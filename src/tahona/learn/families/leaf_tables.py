@@ -4,7 +4,7 @@ LightGBM walks each row down each tree, and waits at every step for the next nod
 one number. A column's value leaves open certain leaves of every tree; which ones, is looked up for all trees at once in
 a table with one row per interval between the column's thresholds. What all columns leave open is one leaf per tree
 (the idea of QuickScorer, Lucchese et al. 2015, with the comparisons made beforehand). The leaves' values are added in
-the order of the trees, as LightGBM adds them. Measured on the hotel table, 200 trees of 63 leaves: 2.3 µs a row, where
+the order of the trees, as LightGBM adds them. Measured on the hotel table, 200 trees of 63 leaves: 1.9 µs a row, where
 LightGBM takes 8.4.
 """
 
@@ -31,6 +31,8 @@ _MERGED = 1_024
 """Columns of few intervals share a table of at most so many rows: fewer tables are looked up."""
 _BLOCK_BYTES = 400_000
 """Open leaves of a block of rows, which then stay in the processor's cache."""
+_FEW = 16
+"""Rows of a block that are added up one by one."""
 _WHOLE = 4_096
 """A column of whole numbers in so short a range finds its interval by a table, not by bisection."""
 _ZERO = float(np.float32(1e-35))
@@ -133,8 +135,7 @@ class LeafTables:
             leaves += starts
             reached = theirs.view(np.float64)
             self.values.take(leaves, out=reached, mode="clip")
-            np.add.accumulate(reached, axis=1, out=reached)  # one after the other, as LightGBM adds
-            total[start : start + size] = reached[:, -1]
+            total[start : start + size] = _in_order(reached)
         return total
 
     @staticmethod
@@ -143,6 +144,18 @@ class LeafTables:
         for cut in cuts[1:]:
             places = places * cut.size + cut.place(matrix[:, cut.feature])
         return places
+
+
+def _in_order(values: Floats) -> Floats:
+    """Return the sum of each row, its cells added one after the other, as LightGBM adds them.
+
+    NumPy adds whole rows to one another in their order, but halves of a single column.
+    """
+    if len(values) < _FEW:
+        summed: Floats = np.add.accumulate(values, axis=1)[:, -1]
+        return summed
+    total: Floats = np.add.reduce(np.ascontiguousarray(values.T), axis=0)
+    return total
 
 
 def leaf_tables(model: str) -> LeafTables | None:
