@@ -236,6 +236,58 @@ def test_a_damaged_bundle_leaves_the_champion_as_it_was(twice, tmp_path):
             until(lambda: not server.client.get("/ready").json()["troubles"])
 
 
+BYTES = 9_900_000
+ENTRY = '{"size": 1, "weight": 2, "colour": "red"}'
+HOSTILE = {
+    "empty rows": "[" + "{}," * (BYTES // 3 - 1) + "{}]",
+    "numbers": "[" + "0.1," * (BYTES // 4 - 1) + "1]",
+    "texts": "[" + '"a",' * (BYTES // 4 - 1) + "1]",
+    "numbers in a cell": '[{"size": [' + "0.1," * (BYTES // 4 - 10) + '1], "weight": 1, "colour": "a"}]',
+    "numbers beside NaN": '[{"size": NaN, "weight": 1, "colour": [' + "1.5," * (BYTES // 4 - 20) + "1]}]",
+    "many columns": "[{" + ",".join(f'"k{place}": {place}' for place in range(600_000)) + "}]",
+    "a column many times": "[{" + ",".join(['"size": 1'] * 900_000) + "}]",
+    "a long text": ENTRY.replace("red", "x" * BYTES),
+    "a text of escapes": ENTRY.replace("red", "\\u00e9" * (BYTES // 6)),
+    "a text of braces": ENTRY.replace("red", "{" * BYTES),
+    "quotation marks": '"' * BYTES,
+    "backslashes": '"' + "\\" * BYTES + '"',
+    "brackets": "[" * BYTES,
+    "a mistake at the end": "[" + f"{ENTRY}," * 9_999 + '{"size": "x", "weight": 2, "colour": "red"}]',
+}
+
+
+def test_no_body_of_ten_megabytes_holds_a_worker_up(trained, tmp_path):
+    with serving(copied(trained, tmp_path / "quick")) as server:
+        (worker,) = server.children()["worker"]
+        before, waits = peak(worker), []
+        stop = threading.Event()
+        watch = threading.Thread(target=ask_health, args=(server, stop, waits))
+        watch.start()
+        for name, body in HOSTILE.items():
+            began = time.monotonic()
+            answer = server.client.post("/predict", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 413, 422), name
+            assert len(answer.content) < 2000, name
+            assert time.monotonic() - began < 5, name
+        stop.set()
+        watch.join()
+        assert peak(worker) - before < 100, "megabytes"
+        assert max(waits) < 1, "seconds, on a machine that does other things as well"
+        assert server.predict(ROW).status_code == 200
+
+
+def ask_health(server, stop, waits):
+    with httpx.Client(base_url=server.address, timeout=30, trust_env=False) as client:
+        while not stop.wait(0.01):
+            waits.append(client.get("/health").elapsed.total_seconds())
+
+
+def peak(process):
+    """Return the most memory that a process ever had, in megabytes."""
+    lines = Path(f"/proc/{process}/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
 @contextmanager
 def damaged(file, how):
     """Damage a file of the store for a while."""

@@ -23,7 +23,7 @@ MOST_NAMES = 20
 LONGEST_NAME = 60
 MOST_EXTRA = 1000
 """Unknown columns of one row that are put up with."""
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _DIGITS = 400
 """A number with more digits is infinite in any case."""
 
@@ -44,8 +44,7 @@ class _Wrong:
 def look_again(body: bytes, reader: Reader) -> tuple[list[Any], tuple[str, ...]]:
     """Return the rows and the names of columns that nobody asked for. Raise RefusedError where they cannot be taken."""
     limit = reader.limits.rows
-    if body.count(b"{") > limit + 1 and _TEXT.sub(b"", body).count(b"{") > limit + 1:
-        raise _too_many(limit)
+    _check_amount(body, reader)
     rows = _rows(_parse(body), form_of(body))
     if not rows:
         raise _refused("there are no rows to predict", fix='send at least one: {"rows": [{ … }]}')
@@ -54,6 +53,28 @@ def look_again(body: bytes, reader: Reader) -> tuple[list[Any], tuple[str, ...]]
     extra: dict[str, None] = {}
     taken = [_row(row, place, reader, extra) for place, row in enumerate(rows, start=1)]
     return taken, tuple(extra)
+
+
+def _check_amount(body: bytes, reader: Reader) -> None:
+    """Refuse what would make more objects or values than rows can have, before any is made."""
+    limit = reader.limits.rows
+    widest = len(reader.columns) + len(reader.ignored) + MOST_EXTRA
+    braces = body.count(b"{")
+    most = (min(braces, limit) + 1) * widest
+    if braces <= limit + 1 and body.count(b",") <= most:
+        return
+    objects = values = place = 0
+    while place < len(body):  # what stands in texts does not count
+        quote = body.find(b'"', place)
+        end = len(body) if quote < 0 else quote
+        objects += body.count(b"{", place, end)
+        values += body.count(b",", place, end)
+        if objects > limit + 1:
+            raise _too_many(limit)
+        if values > most:
+            raise RefusedError(Problem(413, f"more than {MOST_EXTRA:,} values in a row that the model does not know"))
+        text = _TEXT.match(body, end)
+        place = len(body) if text is None else text.end()
 
 
 def shown(names: Iterable[str]) -> list[str]:
