@@ -121,8 +121,8 @@ def read_measured(facts: dict) -> Measured:
 
 def lines(found: dict[str, Found]) -> Iterator[str]:
     yield (
-        "| | CPU ms a request | × bare ASGI | in the busiest process | requests/s | 100 rows: CPU ms | at 70 %: p50 ms | "
-        "p99 ms | CPU s to the first answer | MB a worker | MB in all | idle, % of a core | measured |"
+        "| | CPU ms a request | × bare ASGI | in the busiest process | requests/s | 100 rows: CPU ms | at 70 %: p50 ms "
+        "| p99 ms | CPU s to the first answer | MB a worker | MB in all | idle, % of a core | measured |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     floor = found["asgi"].middle(one_row) if "asgi" in found else None
@@ -137,7 +137,7 @@ def lines(found: dict[str, Found]) -> Iterator[str]:
             part(each, lambda round_: round_.steady and round_.steady.p50),
             part(each, lambda round_: round_.steady and round_.steady.p99),
             figure(each.middle(lambda round_: round_.first_cpu)),
-            figure(each.middle(lambda round_: max(round_.workers))),
+            figure(each.middle(lambda round_: max(round_.workers, default=float("nan")))),
             figure(each.middle(lambda round_: round_.memory)),
             figure(each.middle(lambda round_: max(0.0, round_.idle))),
             each.day,
@@ -170,7 +170,7 @@ def promised(kind: str, found: dict[str, Found]) -> Iterator[Row]:
     if kind == "lightgbm":
         tail = ours.middle(lambda each: each.steady.p99 / each.steady.p50 if each.steady else float("nan"))
         yield at_most(f"{kind}, 70 % of saturation: p99 over p50", tail, 5.0)
-        yield at_most(f"{kind}: MB a worker", ours.middle(lambda each: max(each.workers)), 80)
+        yield at_most(f"{kind}: MB a worker", ours.middle(lambda each: max(each.workers, default=float("nan"))), 80)
 
 
 def one_row(each: Measured) -> float:

@@ -22,6 +22,9 @@ CONNECTIONS = 16
 WARM = 1.0
 SETTLE = 2.0
 """Seconds after a load in which what was left for later (logs, say) is done and counted, less what idling costs."""
+STEADY = 0.02
+"""Of a core: two looks at an idle server differ by no more."""
+QUIET_LIMIT = 60.0
 SATURATION = 0.7
 START_LIMIT = 180.0
 
@@ -56,7 +59,7 @@ class Measured:
     steady: Load | None
     """One row, at 70 % of saturation, from an open-loop client."""
     workers: tuple[float, ...]
-    """Megabytes (PSS) of each process that predicts."""
+    """Megabytes (PSS) of each process that answers: it holds the port, and is not idle beside another."""
     memory: float
     """Megabytes (PSS) of all processes."""
 
@@ -86,12 +89,11 @@ def measure(
             first_cpu = first_answer(server, port, json.loads(ones.read_text("utf-8"))[0])
             check(client(port, ones, WARM, connections=1)["first"], ready)
             client(port, ones, WARM)
-            time.sleep(SETTLE)
             idle = idling(server)
             before = server.look()
             one = load(server, port, ones, seconds, idle)
             spent = server.look().since(before)
-            busy = [pid for pid, cpu in spent.items() if cpu > 0.25 * max(spent.values())]
+            busy = [pid for pid in server.listening(port) if spent.get(pid, 0.0) > 0.25 * max(spent.values())]
             workers = tuple(server.memory(pid) for pid in busy)
             memory = sum(server.memory(pid) for pid in server.pids())
             rate = SATURATION * one.rate
@@ -172,10 +174,16 @@ def asked_once(port: int, request: str) -> str:
 
 
 def idling(server: Server) -> float:
-    """Return how much of a core the server takes while nobody asks."""
-    before = server.look().total
-    time.sleep(SETTLE)
-    return (server.look().total - before) / SETTLE
+    """Return how much of a core the server takes while nobody asks, once it has done what its start left for later."""
+    end = time.monotonic() + QUIET_LIMIT
+    shares: list[float] = []
+    while time.monotonic() < end:
+        before = server.look().total
+        time.sleep(SETTLE)
+        shares.append((server.look().total - before) / SETTLE)
+        if len(shares) > 1 and max(shares[-2:]) - min(shares[-2:]) < STEADY:
+            break
+    return min(shares[-2:])
 
 
 def check(answer: str, ready: Ready) -> None:

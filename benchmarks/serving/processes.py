@@ -75,6 +75,21 @@ class Server:
             cpu[pid] = sum(map(int, fields[11:15])) / TICK
         return Look(cpu)
 
+    def listening(self, port: int) -> list[int]:
+        """Return the processes that hold the socket on which this port listens."""
+        lines = Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]
+        fields = [line.split() for line in lines]
+        sockets = {f"socket:[{each[9]}]" for each in fields if each[3] == "0A" and each[1].endswith(f":{port:04X}")}
+        found = []
+        for pid in self.pids():
+            try:
+                held = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+            except (FileNotFoundError, PermissionError):  # it, or a file of its, has gone meanwhile
+                continue
+            if held & sockets:
+                found.append(pid)
+        return found
+
     def memory(self, pid: int) -> float:
         """Return a process's own share of memory (PSS) in MB."""
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
