@@ -228,3 +228,17 @@ def test_categories_of_parquet_come_coded_where_that_is_all_that_is_needed(tmp_p
     assert [str(kind) for kind in found[0].dtypes] == ["category", "str", "str"]
     for one, other in zip(found, plain, strict=True):
         pd.testing.assert_frame_equal(one.astype("str"), other)
+
+
+def test_only_text_comes_coded(tmp_path):
+    """A number's text is not how Arrow writes it: columns of numbers under a dictionary stay numbers."""
+    numbers = pa.array([1e20, 9.0, None, 9.0] * 10).dictionary_encode()
+    pq.write_table(pa.table({"c": numbers, "w": pa.array([7, 8] * 20).dictionary_encode()}), tmp_path / "t.parquet")
+    source = FileSource(
+        tmp_path / "t.parquet",
+        DataPart(source="t"),
+        where="t",
+        forms={"c": "text", "w": "text"},
+        coded=frozenset({"c", "w"}),
+    )
+    assert [str(kind) for kind in next(source.batches(40)).dtypes] == ["float64", "int64"]

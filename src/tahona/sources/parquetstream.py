@@ -137,20 +137,18 @@ def _null_counts(metadata: pq.FileMetaData, name: str) -> list[int | None]:
     return counts
 
 
-def _is_short(column: pa.DictionaryArray) -> bool:
-    """Tell whether the column's texts are fewer than its cells, each there once and none of them null."""
-    import pyarrow.compute as pc
-
-    texts = column.dictionary
-    few = len(texts) <= len(column) and not texts.null_count
-    return bool(few and pc.count_distinct(texts).as_py() == len(texts))
-
-
-def _texts(texts: pa.Array) -> pd.Index:
+def _distinct(column: pa.Array) -> pd.Index | None:
+    """Return the column's texts if they are fewer than its cells, each there once and none of them null."""
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    return pd.Index(as_text(pa.chunked_array([texts.cast(pa.large_string())])))
+    if not pa.types.is_dictionary(column.type) or not is_text(column.type.value_type):
+        return None
+    if len(column.dictionary) > len(column) or column.dictionary.null_count:
+        return None
+    texts = column.dictionary.cast(pa.large_string())
+    return pd.Index(as_text(pa.chunked_array([texts]))) if pc.count_distinct(texts).as_py() == len(texts) else None
 
 
 def _frame(
@@ -170,13 +168,13 @@ def _frame(
             continue
         name, cells = wanted[given], pa.chunked_array([part])
         if forms.get(name) == "code" and is_text(plain_type(part.type)):
-            texts = pc.cast(cells, pa.large_string())
-            values[name] = read_form(name, texts, "code", ".", place)
+            written = pc.cast(cells, pa.large_string())
+            values[name] = read_form(name, written, "code", ".", place)
             continue
-        if name in reading.coded and pa.types.is_dictionary(part.type) and _is_short(part):
-            values[name] = pd.Categorical.from_codes(
-                part.indices.fill_null(-1).to_numpy(), categories=_texts(part.dictionary), validate=False
-            )
+        texts = _distinct(part) if name in reading.coded else None
+        if texts is not None:
+            codes = part.indices.cast(pa.int64()).fill_null(-1).to_numpy()  # others write codes without a sign
+            values[name] = pd.Categorical.from_codes(codes, categories=texts, validate=False)
             continue
         column, _ = typed_column(name, cells, reading, place)
         if given in nullable and str(column.dtype) in {"int64", "bool"}:
