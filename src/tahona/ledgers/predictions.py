@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,18 @@ class SqlPredictionLog:
 
 
 def insert_predictions(connection: Connection, predictions: Sequence[Prediction]) -> int:
-    """Keep those whose id is not there; return how many these are."""
+    """Keep those whose id is not there; return how many these are.
+
+    The statement is compiled here, once for all rows: SQLAlchemy would look at every row's names anew, for a third of
+    the time that a prediction takes.
+    """
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = (
-        insert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]).execution_options(preserve_rowcount=True)
-    )
-    return connection.execute(statement, [_row(prediction) for prediction in predictions]).rowcount
+    statement = insert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]).compile(dialect=connection.dialect)
+    rows = [_row(prediction) for prediction in predictions]
+    if statement.positional:
+        values = itemgetter(*(statement.positiontup or ()))
+        return connection.exec_driver_sql(str(statement), list(map(values, rows))).rowcount
+    return connection.exec_driver_sql(str(statement), rows).rowcount
 
 
 def _tell(connection: Connection, truths: Mapping[str, str], when: str) -> tuple[str, ...]:
@@ -103,7 +110,7 @@ def _page(connection: Connection, name: str, after: tuple[str, str], version: in
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:
-    features = prediction.features
+    features = _to_json(prediction.features)
     return {
         "id": prediction.id,
         "name": prediction.name,
@@ -112,7 +119,7 @@ def _row(prediction: Prediction) -> dict[str, Any]:
         "key": storable(prediction.key),
         "label": storable(prediction.label),
         "probabilities_json": _to_json(prediction.probabilities),
-        "features_json": None if features is None else _to_json(features),
+        "features_json": None if features == "null" else features,
         "warnings_json": _to_json(prediction.warnings),
         "truth": prediction.truth,
         "told": prediction.told,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -33,7 +34,24 @@ FLUSH = 0.15
 PATIENCE = 1.5
 """Seconds that somebody waits for what is on its way."""
 
-_DECODER = msgspec.json.Decoder(Prediction)
+
+class Waiting(msgspec.Struct, gc=False):
+    """A `Prediction` as a line of the spool has it: what the log keeps as JSON stays JSON, unread."""
+
+    id: str
+    name: str
+    version: int
+    when: str
+    label: str
+    probabilities: msgspec.Raw
+    key: str = ""
+    features: msgspec.Raw = msgspec.Raw(b"null")
+    warnings: msgspec.Raw = msgspec.Raw(b"[]")
+    truth: None = None
+    told: None = None
+
+
+_DECODER = msgspec.json.Decoder(Waiting)
 
 
 class Drainer:
@@ -132,7 +150,7 @@ def _predictions(file: Path, lines: list[bytes]) -> list[Prediction]:
     found, broken = [], 0
     for line in lines:
         try:
-            found.append(_DECODER.decode(line))
+            found.append(cast("Prediction", _DECODER.decode(line)))
         except msgspec.DecodeError:
             broken += 1
     if broken:
