@@ -7,6 +7,7 @@ that started it is gone.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tahona.lifecycle.opened import OpenProject
     from tahona.ports import PredictionLog
 
+BEHIND = 5
+"""How much nicer it is than the workers: where processors are few, predictions go first."""
 AGAIN = 1.0
 """Seconds until a ledger that is away is tried again at the start."""
 HASTE = 3.0
@@ -36,6 +39,7 @@ LAST = 0.8
 def main(words: Sequence[str] | None = None) -> int:
     """Serve until told to stop, and return the exit code."""
     given = _arguments().parse_args(words)
+    os.nice(BEHIND)
     end = End()
     places = Places(given.root.parent if given.root.is_file() else given.root)
     places.make()
