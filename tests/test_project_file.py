@@ -304,7 +304,21 @@ def test_every_key_is_described_and_stands_in_the_reference() -> None:
 def test_the_json_schema_names_families_and_metrics_and_hides_what_the_loader_sets() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {
-        *("project", "data", "split", "train", "decision", "gate", "audit", "stores", "publish", "run", "serve", "up", "env")
+        *(
+            "project",
+            "data",
+            "split",
+            "train",
+            "decision",
+            "gate",
+            "audit",
+            "stores",
+            "publish",
+            "run",
+            "serve",
+            "up",
+            "env",
+        )
     }
     train = schema["$defs"]["TrainPart"]["properties"]
     assert train["models"]["items"]["enum"] == list(FAMILY_NAMES)

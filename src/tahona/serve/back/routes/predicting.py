@@ -61,7 +61,7 @@ _PREDICTION = {
             "description": "With explain=true: base + the contributions = score, the model's own before calibration.",
             "properties": {
                 "of": {"type": "string", "description": "The class that the score speaks for."},
-                "units": {"enum": ["log-odds", "logit", "margin"]},
+                "units": {"enum": ["log-odds", "logit", "margin", "probability"]},
                 "base": {"type": "number"},
                 "score": {"type": "number"},
                 "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
