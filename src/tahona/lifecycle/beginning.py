@@ -9,7 +9,7 @@ from pathlib import Path
 from tahona.errors import InputError
 
 TEMPLATE = """\
-# What every key means: tahona schema, or docs/reference/project_file.md
+# What every key means: tahona schema
 [project]
 name = {name}
 target = {target}
