@@ -7,5 +7,5 @@
 * Uploads on their way in: `receiving`; looked at: `examining` (the process is `examiner`); kept: `datasets`.
 * Whether two tables fit: `agreement`; a table and a model: `checking` (the process is `checker`).
 * Training jobs: `jobs` and `events`; ordered by `orders`, started by `foreman`, run by `job_process`.
-* Predictions made here: `reception`, by way of `asking` (JSON), `csv_answers` or `mlflow_rows`, `batching`, `answering`.
+* Predictions made here: `reception`, by way of `asking` (JSON), `csv_answers`, `mlflow_rows`; `batching`, `answering`.
 """
