@@ -1,5 +1,6 @@
 """`tahona serve`, asked over HTTP: predictions, and what a request gets that cannot be answered."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -437,3 +438,33 @@ def test_the_server_listens_on_the_other_loopback_address_too(trained, tmp_path)
         assert server.address.startswith("http://[::1]:")
         assert server.predict(ROW).status_code == 200
         assert server.client.get("/", headers={"host": "[::2]"}).status_code == 421
+
+
+def test_requests_that_nobody_waits_for_are_not_heaped_up(server):
+    """Thousands of requests in one piece, and none of their answers is read."""
+    host, port = server.address.removeprefix("http://").split(":")
+    before = memory_of(server.children()["worker"][0])
+    crowd = []
+    for _ in range(20):
+        connection = socket.create_connection((host, int(port)), timeout=20)
+        crowd.append(connection)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n" * 14_000)
+    try:
+        assert server.predict(ROW).status_code == 200
+        assert memory_of(server.children()["worker"][0]) - before < 50
+    finally:
+        for connection in crowd:
+            connection.close()
+
+
+def test_a_column_whose_name_no_answer_can_hold_is_no_fault(server):
+    body = json.dumps({**ROW, "\ud800": 1}).encode()
+    answer = server.client.post("/predict", content=body, headers=JSON)
+    assert answer.status_code in {200, 422}
+
+
+def memory_of(process):
+    """Return the resident megabytes."""
+    (line,) = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024

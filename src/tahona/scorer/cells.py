@@ -11,6 +11,8 @@ import numpy as np
 
 from tahona.errors import DataError
 
+LONGEST_KEPT = 64
+"""Characters of a text that is remembered with what it stands for: longer ones come from nobody's table."""
 LARGEST_INTEGER = 2**64 - 1
 """Integers beyond 64 bits are refused: they are identifiers, and float64 would merge them."""
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from tahona.core.schema import Column
 from tahona.errors import DataError
-from tahona.scorer.cells import canonical, number
+from tahona.scorer.cells import LONGEST_KEPT, canonical, number
 from tahona.scorer.errors import NotCompiledError
 from tahona.scorer.source import Source
 from tahona.scorer.times import NULL, from_text, microseconds
@@ -93,7 +93,11 @@ def _seconds(form: str) -> Read:
     remembered = lru_cache(_DAYS_KEPT)(from_text)
 
     def seconds(value: object) -> float:
-        stamp = remembered(value, form) if isinstance(value, str) else microseconds(value, form)
+        if isinstance(value, str):
+            text = value.strip()
+            stamp = remembered(text, form) if len(text) <= LONGEST_KEPT else from_text(text, form)
+        else:
+            stamp = microseconds(value, form)
         return math.nan if stamp == NULL else stamp / 1e6
 
     return seconds

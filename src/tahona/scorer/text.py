@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
 
+from tahona.scorer.cells import LONGEST_KEPT
 from tahona.scorer.stop_words import STOP_WORDS
 from tahona.scorer.words import normalise, tokens
 
@@ -54,9 +55,13 @@ def weigher(table: Mapping[str, Any], first: int) -> Callable[[str | None], Weig
         lemmas = forms_of_table(table)
         return _weigher(table["idf"], first, lambda text: map(find, terms_of(tokens(text), stop, lemmas)))
 
-    @lru_cache(_WORDS_KEPT)
-    def places_of(word: str) -> list[int | None]:
+    def look_up(word: str) -> list[int | None]:
         return [find(piece) for piece in pieces(word)]
+
+    remembered = lru_cache(_WORDS_KEPT)(look_up)
+
+    def places_of(word: str) -> list[int | None]:
+        return remembered(word) if len(word) <= LONGEST_KEPT else look_up(word)
 
     return _weigher(table["idf"], first, lambda text: chain.from_iterable(map(places_of, tokens(text))))
 

@@ -110,7 +110,7 @@ class Child:
         """Note whether it is ready; plan its replacement if it has ended."""
         if self.process is None:
             if time.monotonic() >= self.due:
-                self.start()
+                self._start_again()
             return
         if not self.ready and self.process.stdout is not None:
             self.ready = bool(self.process.stdout.read(6))
@@ -122,6 +122,15 @@ class Child:
         tell("a process ended", process=self.name, id=self.process.pid, code=code, again_in=self.pause)
         self.forget()
         self.due = time.monotonic() + self.pause
+
+    def _start_again(self) -> None:
+        """Start it; where the machine has no room for a process now, try again later and leave the others alone."""
+        try:
+            self.start()
+        except OSError as error:
+            self.pause = min(self.pause * 2, LONGEST_PAUSE)
+            self.due = time.monotonic() + self.pause
+            tell("a process cannot be started", process=self.name, why=error.strerror, again_in=self.pause)
 
     def forget(self) -> None:
         """Close the pipes of a process that has ended."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
 
 def tell(event: str, **facts: object) -> None:
-    """Write one line; of several processes on one pipe, each line stays whole."""
+    """Write one line; of several processes on one pipe, each line stays whole. Where nobody reads it, it is lost."""
     line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-    sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        sys.stderr.flush()

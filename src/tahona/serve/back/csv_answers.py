@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from codecs import lookup
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tahona.serve.back.batching import Row
     from tahona.serve.back.desk import Desk
 
+_NO_TEXTS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+"""Codecs of Python's that no table is written in; some take time that grows with the square of the text."""
 PIECE = 2_000
 """Rows that are in memory at a time."""
 _BLOCK = 1 << 16
@@ -103,6 +106,8 @@ def _as_sent(project: Project, charset: str) -> Project:
         return project
     try:
         check_encoding(charset, where="content-type")
+        if lookup(charset).name in _NO_TEXTS:
+            raise DataError("no encoding of tables")
     except DataError:
         raise Refused(415, "there is no such charset", where="content-type") from None
     return project.model_copy(update={"data": project.data.model_copy(update={"encoding": charset})})

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from tahona.serve.back.end import End
 from tahona.serve.telling import tell
 
+KEPT = 75
+"""Seconds that an idle connection is kept: longer than the workers keep theirs, so that these are who ends them."""
 GRACE = 5
 """Seconds that requests under way get at the end."""
 
@@ -23,7 +25,13 @@ def listen(app: FastAPI, uds: Path, end: End) -> None:
     logging.getLogger("uvicorn").handlers = [_Told(logging.WARNING)]
     logging.getLogger("uvicorn").propagate = False
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=False, timeout_graceful_shutdown=GRACE
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEPT,
+        timeout_graceful_shutdown=GRACE,
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.bind(_private(uds))

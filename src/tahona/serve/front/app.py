@@ -37,7 +37,7 @@ class Front:
         self._places = places
         self._journal = journal
         self._prefix, self._count = secrets.token_urlsafe(9), 0
-        self._in_hand = 0
+        self._in_hand = self._passed_on = 0
         self._begun = perf_counter()
         self._predicting: Predicting | None = None
         self.loaded: Loaded | None = None
@@ -56,7 +56,6 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._count += 1
         visit, predicted = Visit(scope, f"{self._prefix}{self._count:x}", receive, send), None
-        self._in_hand += 1
         try:
             predicted = await self._answer(visit)
         except RefusedError as error:
@@ -69,7 +68,6 @@ class Front:
                 raise
             await _refuse(visit, RefusedError(Problem(500, "a fault of the server; its log has more under this id")))
         finally:
-            self._in_hand -= 1
             visit.seconds = perf_counter() - visit.begun
             self._journal.note(visit, predicted)
 
@@ -84,16 +82,33 @@ class Front:
         if path == READY:
             await self._tell_ready(visit)
             return None
-        if self._in_hand > self._settings.concurrent:
-            raise RefusedError(Problem(503, "the server has as much in hand as it takes", retry_after=1))
         if path == PREDICT:
             loaded, predicting = self.loaded, self._predicting
             if loaded is None:
                 raise RefusedError(Problem(503, self.why_not, fix="try again in a moment", retry_after=1))
             if not goes_to_the_back(visit, loaded) and predicting is not None:
-                return await predicting.answer(visit)
-        await self.passage.take(visit, self._limit(visit.route))
+                return await self._predict(visit, predicting)
+        await self._pass_on(visit)
         return None
+
+    async def _predict(self, visit: Visit, predicting: Predicting) -> Predicted:
+        if self._in_hand >= self._settings.concurrent:
+            raise _too_much()
+        self._in_hand += 1
+        try:
+            return await predicting.answer(visit)
+        finally:
+            self._in_hand -= 1
+
+    async def _pass_on(self, visit: Visit) -> None:
+        """Let the back answer. What waits for it is counted by itself, and takes no place from predictions."""
+        if self._passed_on >= self._settings.concurrent:
+            raise _too_much()
+        self._passed_on += 1
+        try:
+            await self.passage.take(visit, self._limit(visit.route))
+        finally:
+            self._passed_on -= 1
 
     def _limit(self, route: Route) -> int:
         return self._settings.upload if route.path in UPLOADS else self._settings.body
@@ -124,6 +139,10 @@ class Front:
         if perf_counter() - self._begun < STARTING:
             return []
         return ["the part of the server that follows the ledger does not answer"]
+
+
+def _too_much() -> RefusedError:
+    return RefusedError(Problem(503, "the server has as much in hand as it takes", retry_after=1))
 
 
 def _tell_bug(visit: Visit, error: Exception) -> None:

@@ -14,6 +14,8 @@ from tahona.serve.keys import keys_file, read_keys
 from tahona.serve.places import Places
 from tahona.serve.telling import tell
 
+AGAIN = 5.0
+"""Seconds until a file is looked at again that could not be used."""
 _Look = tuple[int, int, int] | None
 
 
@@ -33,16 +35,22 @@ class Follower:
         gate = self._front.gate
         try:
             gate.keys = read_keys(self._keys)
-        except TahonaError as error:
+        except (TahonaError, OSError, ValueError) as error:
             gate.keys = gate.keys or {}
-            tell("the keys cannot be read; those known before hold", why=str(error))
+            self._look_again_at(self._keys)
+            tell("the keys cannot be read; those known before hold", why=_why(error))
 
     async def follow_champion(self) -> None:
         """Load what the file names, in a thread, and answer by it from then on; what cannot be loaded is told."""
         if not self._is_new(self._champion):
             return
-        champion = read_champion(self._champion)
         front = self._front
+        try:
+            champion = read_champion(self._champion)
+        except (OSError, ValueError, TypeError) as error:
+            self._look_again_at(self._champion)
+            tell("the champion's file cannot be read", why=_why(error))
+            return
         if champion is None:
             front.why_not = "no version is champion yet"
         elif front.loaded is None or front.loaded.champion != champion:
@@ -54,9 +62,14 @@ class Follower:
             front.take_up(await asyncio.to_thread(load_champion, champion, self._limits))
         except (TahonaError, OSError) as error:
             front.why_not = f"the bundle of version {champion.version} cannot be loaded"
-            tell("a worker keeps what it has", version=champion.version, why=str(error))
+            self._look_again_at(self._champion)
+            tell("a worker keeps what it has", version=champion.version, why=_why(error))
             return
         tell("a worker took up a version", version=champion.version, slow=champion.slow)
+
+    def _look_again_at(self, file: Path) -> None:
+        """Take the file for new after a while: what failed may have been a passing want of memory or of files."""
+        asyncio.get_running_loop().call_later(AGAIN, self._seen.pop, file, None)
 
     def _is_new(self, file: Path) -> bool:
         """Tell whether the file is another than at the last look."""
@@ -69,3 +82,8 @@ class Follower:
             return False
         self._seen[file] = now
         return True
+
+
+def _why(error: Exception) -> str:
+    """Return what to tell: our own words, or the kind of another error, whose text may hold anything."""
+    return str(error) if isinstance(error, TahonaError) else getattr(error, "strerror", None) or type(error).__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
@@ -101,10 +102,11 @@ class Journal:
         return f"{self._prefix}{int((stamp - second) * 1000):03d}+00:00"
 
     def write_log(self) -> None:
-        """Write the lines of the log."""
+        """Write the lines of the log. Where nobody reads it, or there is no room for it, they are lost."""
         self.make_lines()
         if self._lines:
             lines, self._lines = self._lines, []
             text = "".join(lines).encode()
-            while text:
-                text = text[os.write(2, text) :]
+            with suppress(OSError):
+                while text:
+                    text = text[os.write(2, text) :]

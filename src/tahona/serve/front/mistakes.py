@@ -14,7 +14,7 @@ from typing import Any
 
 from tahona.errors import DataError
 from tahona.scorer.cells import canonical, number
-from tahona.scorer.times import microseconds
+from tahona.scorer.times import from_text, microseconds
 from tahona.serve.front.rows import Column, Form, Reader, form_of
 from tahona.serve.front.visit import RefusedError
 from tahona.serve.problems import Problem
@@ -79,7 +79,8 @@ def _check_amount(body: bytes, reader: Reader) -> None:
 
 def shown(names: Iterable[str]) -> list[str]:
     """Return so many names that an answer stays short."""
-    every = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names]
+    texts = (name.encode("utf-8", "replace").decode() for name in names)  # half a surrogate pair cannot be sent
+    every = [text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…" for text in texts]
     return every if len(every) <= MOST_NAMES else [*every[:MOST_NAMES], f"… and {len(every) - MOST_NAMES} more"]
 
 
@@ -169,7 +170,7 @@ def _cell(value: Any, column: Column, place: int, longest: int) -> Any:  # noqa:
 
 _READERS: Mapping[str, Callable[[Any, Column], object]] = {
     "numeric": lambda value, _: number(value),
-    "datetime": lambda value, column: microseconds(value, column.format),
+    "datetime": lambda value, column: (from_text if isinstance(value, str) else microseconds)(value, column.format),
     "category": lambda value, _: canonical(value),
     "text": lambda value, _: canonical(value),
 }

@@ -11,6 +11,11 @@ from tahona.serve.problems import Problem
 
 HEADERS = 32 << 10
 """Bytes of a request line and its headers."""
+PIPELINED = 16
+"""Requests of one connection that wait for the one before them."""
+NEVER = float("inf")
+UNREAD = 60.0
+"""Seconds in which a client has to take some of its answer."""
 PATIENCE = 15.0
 """Seconds for a connection to send its request's headers, and for a body to send its next bytes."""
 LINGER = 5.0
@@ -26,19 +31,41 @@ class Protocol(HttpToolsProtocol):
     """Bytes since the last whole request; a new connection owes one."""
     _last = 0.0
     """When something came last, by the loop's clock."""
+    _since = 0.0
+    """When the headers began that have not come to their end; never, where they have."""
+    _unread = NEVER
+    """Since when the client takes nothing of what is sent to it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._last = self.loop.time()
+        self._last = self._since = self.loop.time()
         if len(self.connections) > CONNECTIONS:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._size += len(data)
         self._last = self.loop.time()
+        if not self._size:
+            self._since = self._last
+        self._size += len(data)
         super().data_received(data)
         if self._size > HEADERS or len(data) > HEADERS:
             self._check_headers()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._since = NEVER
+        if len(self.pipeline) > PIPELINED:
+            self.pipeline.clear()
+            self.transport.abort()
+            raise ValueError("requests that nobody answers yet")  # which ends the parser as well
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = NEVER
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -50,8 +77,9 @@ class Protocol(HttpToolsProtocol):
             self.loop.call_later(LINGER, self._end_unless_whole)
 
     def is_stuck(self, now: float) -> bool:
-        """Tell whether a request has begun (or none ever did) and no more of it has come for long."""
-        return bool(self._size) and now - self._last > PATIENCE
+        """Tell whether a request (or the first one) is owed for long, or an answer is not taken."""
+        owed = bool(self._size) and now - min(self._last, self._since) > PATIENCE
+        return owed or now - self._unread > UNREAD
 
     def _check_headers(self) -> None:
         """Refuse headers that are too long: those that have come to their end, and those that have not."""
@@ -74,5 +102,5 @@ class Protocol(HttpToolsProtocol):
 def end_stuck(connections: set[Any], now: float) -> None:
     """Close the connections that hold a place and send nothing."""
     for connection in list(connections):
-        if connection.is_stuck(now) and not connection.transport.is_closing():
-            connection.transport.close()
+        if connection.is_stuck(now):
+            connection.transport.abort()

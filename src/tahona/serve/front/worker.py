@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -89,13 +90,22 @@ class Worker:
         _calm_the_collector()
         loop.add_reader(0, self._take_orders)
         tasks = [asyncio.create_task(each()) for each in (self._say_ready, self._keep_time, self._keep_up)]
+        for task in tasks:
+            task.add_done_callback(self._note_end)
         await self._server.serve(sockets=[socket.socket(fileno=self._settings.door)])
         for task in tasks:
             task.cancel()
         await self._front.passage.close()
         self._journal.write_log()
         self._spool.close()
-        self._meters.write(self._meters_folder)
+        self._write_meters()
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """End the process when one of its tasks failed: another one takes its place."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            tell("fault", kind=type(error).__name__, places=[])
+            self._end()
 
     async def _say_ready(self) -> None:
         while not self._server.started:
@@ -116,8 +126,13 @@ class Worker:
             self._flush_spool()
             self._follower.follow_keys()
             if rounds % SECOND == 0:
-                self._meters.write(self._meters_folder)
+                self._write_meters()
                 end_stuck(self._server.server_state.connections, loop.time())
+
+    def _write_meters(self) -> None:
+        """Let the back know what was counted; without room on the disk it learns of it later."""
+        with suppress(OSError):
+            self._meters.write(self._meters_folder)
 
     def _flush_spool(self) -> None:
         """Write what was predicted; without room on the disk it is kept, and tried again."""
