@@ -314,5 +314,6 @@ def test_a_server_runs_it_as_scheduled_and_tells_of_a_failure_once(
     # a run that was under way when the project was edited is told as well
     assert all("fragile:refuses" in each["error"] or "changed since" in each["error"] for each in messages)
     tasks = server.get(f"dags/quick/dagRuns/{failed[-1]['dag_run_id']}/taskInstances")["task_instances"]
-    (cleaning,) = (task for task in tasks if task["state"] == "failed")
-    assert cleaning["try_number"] == 1
+    tries = [task["try_number"] for task in tasks if task["state"] == "failed"]
+    assert tries  # a run that was under way when the project was edited may fail in several of its tasks
+    assert set(tries) == {1}

@@ -357,8 +357,12 @@ def test_a_death_at_any_write_leaves_nothing_half_done(tmp_path: Path, empty: Pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_between_registering_and_alias_goes_on(project: Path, tmp_path: Path) -> None:
+def test_a_run_killed_between_registering_and_alias_goes_on(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every writing method of the ledger takes its lock: killed at each, the next `tahona run` ends the same."""
+    # the database's file is another each time: MLflow must not keep a connection to the one before
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     words = ("run", "-C", project, "--set", LEDGER, "--json")
     open_ledger("mlflow+sqlite:///.tahona/mlflow.db", project)
     clean = shutil.copytree(project, tmp_path / "clean")

@@ -78,6 +78,8 @@ class Protocol(HttpToolsProtocol):
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether a request (or the first one) is owed for long, or an answer is not taken."""
+        if self.flow.read_paused:  # we take nothing at present: nobody can send
+            self._last = now
         owed = bool(self._size) and now - min(self._last, self._since) > PATIENCE
         return owed or now - self._unread > UNREAD
 
