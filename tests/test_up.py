@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,10 +110,13 @@ def test_a_project_runs_on_servers_of_its_own_and_nothing_is_left_of_them(place:
     }
     assert (folder / "made.txt").read_text() == "once"
 
+    late = child_of(again["postgres"]["process"])
+    os.kill(late, signal.SIGSTOP)  # it will see late that its parent is gone, and PostgreSQL does not start before
     for name in begun:
         os.kill(again[name]["process"], signal.SIGKILL)
     wait_until_gone(again)
     assert {each["state"] for each in up(tahona, folder, "local", "--status").values()} == {"gone"}
+    threading.Timer(3, os.kill, (late, signal.SIGCONT)).start()
     mended = up(tahona, folder, "local")
     assert all(each["started"] and each["address"] == begun[name]["address"] for name, each in mended.items())
     after = tahona("run", "-C", folder, "--env", "local", "--json")
@@ -133,6 +137,11 @@ def test_a_project_runs_on_servers_of_its_own_and_nothing_is_left_of_them(place:
     assert servers(tahona("down", "-C", folder, "--json")) == {}
     lost = tahona("run", "-C", folder, "--env", "local", env={"TAHONA_S3_TIMEOUT": "1"})
     assert lost.code == 4
+
+
+def child_of(process: int) -> int:
+    """Return a process that this one has started."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def wait_until_gone(known: dict[str, dict[str, Any]]) -> None:

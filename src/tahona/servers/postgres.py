@@ -7,6 +7,8 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ _PLACES = (
     "opt/homebrew/opt/postgresql*/bin",
     "usr/local/opt/postgresql*/bin",
 )
+_LAST = 30.0
+"""Seconds that the processes of a server that was killed have to leave its data."""
 _OPTIONS = ("-c", "shared_buffers=32MB", "-c", "unix_socket_directories=")
 
 
@@ -72,6 +76,7 @@ def _program(place: Place) -> Program:
     data = place.folder / "data"
     if not data.exists():
         _make(own, data, place, user)
+    _wait_for_the_last(data)
     words = (str(own / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(place.port), *_OPTIONS)
     return Program(words, plain_environ(), user)
 
@@ -97,6 +102,25 @@ def _make(own: Path, data: Path, place: Place, user: dict[str, Any]) -> None:
     if done.returncode:
         raise SetupError("PostgreSQL's initdb failed", where=str(place.log), fix="read what it says there")
     draft.rename(data)
+
+
+def _wait_for_the_last(data: Path) -> None:
+    """Wait until nobody works in the data: PostgreSQL refuses to start while its last server's processes are there.
+
+    They end by themselves when their first process was killed, and hide the mark in their environment. Only Linux shows
+    where they work.
+    """
+    end = time.monotonic() + _LAST
+    while _is_worked_in(data.resolve()) and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def _is_worked_in(folder: Path) -> bool:
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):  # it has ended by now, or it is another user's
+            if process.readlink() == folder:
+                return True
+    return False
 
 
 def _let_in(folder: Path, user: dict[str, Any]) -> None:
