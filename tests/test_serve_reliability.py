@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from projects import edit
+from projects import QUICK, edit, write_project
 from serving import ROW, Server, copied, serving, until
 
 from tahona.lifecycle.registry import promote
@@ -77,6 +77,16 @@ def twice(trained, tmp_path_factory, tahona):
     assert answer.code == 0, answer.stderr
     if json.loads(tahona("models", "-C", folder, "--json").stdout)["models"][0]["aliases"] != ["champion"]:
         assert tahona("promote", "2", "--override", "for the test", "-C", folder).code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory, tahona):
+    """A project whose champion has no compiled form."""
+    folder = write_project(
+        tmp_path_factory.mktemp("slow") / "quick", QUICK.replace('"tree", "logistic_regression"', '"knn"')
+    )
+    assert tahona("run", "-C", folder).code == 0
     return folder
 
 
@@ -188,6 +198,26 @@ def test_a_killed_back_is_replaced_while_predictions_go_on(trained, tmp_path):
         assert server.predict(ROW).status_code == 200
         server.whole()
         assert server.children()["back"] != [back]
+
+
+def test_a_server_whose_back_alone_can_predict_is_not_ready_without_it(slow):
+    """Neither while it hangs nor while it is gone; with another champion it would be."""
+    with serving(slow) as server:
+        until(lambda: server.client.get("/ready").status_code == 200, seconds=60)
+        assert server.client.get("/ready").json()["troubles"] == []
+        assert answers(server)
+        (back,) = server.children()["back"]
+        os.kill(back, signal.SIGSTOP)
+        hanging = server.client.get("/ready")
+        os.kill(back, signal.SIGKILL)
+        gone = server.client.get("/ready")
+        for ready in (hanging, gone):
+            assert (ready.status_code, ready.headers["retry-after"]) == (503, "1"), ready.text
+            said = ready.json()
+            assert (said["ready"], said["version"]) == (False, 1)
+            assert said["troubles"] == ["the part of the server that predicts with this champion does not do so"]
+        until(lambda: server.client.get("/ready").status_code == 200, seconds=60)
+        assert answers(server)
 
 
 def test_children_of_a_killed_parent_end_by_themselves(trained, tmp_path):

@@ -74,6 +74,11 @@ class Keeper:
         """What is served now."""
         return self._champion
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the champion's bundle is loaded here."""
+        return self._champion is not None and self._champion.digest in self._bundles
+
     def serving(self) -> Serving:
         """Return champion and bundle; the bundle is loaded when it is first asked for. Raise SetupError without one."""
         champion = self._champion

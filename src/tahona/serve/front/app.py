@@ -117,11 +117,14 @@ class Front:
         """Say whether predictions are answered here, and what else does not work."""
         loaded = self.loaded
         troubles = self._troubles()
+        ready = loaded is not None and not self.leaving
         if loaded is None:
             troubles.insert(0, self.why_not)
+        elif loaded.compiled is None and not await self.passage.leads_to_predictions():
+            troubles.insert(0, "the part of the server that predicts with this champion does not do so")
+            ready = False
         if self.leaving:
             troubles.insert(0, "the server is ending")
-        ready = loaded is not None and not self.leaving
         document = {
             "ready": ready,
             "model": loaded.champion.name if loaded else None,

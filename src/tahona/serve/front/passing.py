@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 OURS = b"x-tahona-"
 PATIENCE = 15.0
 """Seconds that a request waits for a back that is just starting."""
+PROMPT = 1.0
+"""Seconds in which a back that is well answers."""
 _HOP = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -62,6 +64,19 @@ class Passage:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+    async def leads_to_predictions(self) -> bool:
+        """Tell whether there is a back that answers now, and has loaded the champion."""
+        try:
+            async with asyncio.timeout(PROMPT):
+                answer, question = await asyncio.open_unix_connection(self._socket)
+                try:
+                    question.write(b"GET /ready HTTP/1.0\r\n\r\n")
+                    return b" 200 " in await answer.readline()
+                finally:
+                    question.close()
+        except OSError:  # a timeout is one, too
+            return False
 
     async def _exchange(self, visit: Visit, limit: int, whole: asyncio.Event) -> None:
         import httpx

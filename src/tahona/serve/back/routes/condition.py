@@ -41,10 +41,11 @@ def ready(desk: AtDesk, response: Response) -> Ready:
 
     Where these are away, predictions go on: that is no reason for 503.
     """
-    champion = desk.keeper.champion
-    response.status_code = 503 if champion is None else 200
+    # the workers answer this, and ask here only whether a champion that they cannot compile is predicted with
+    champion, predicts = desk.keeper.champion, desk.keeper.predicts
+    response.status_code = 200 if predicts else 503
     return Ready(
-        ready=champion is not None,
+        ready=predicts,
         model=champion.name if champion else None,
         version=champion.version if champion else None,
         troubles=[trouble.what for trouble in desk.troubles],
