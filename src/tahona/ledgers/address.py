@@ -43,6 +43,11 @@ def under(root: Path, url: URL) -> URL:
     return url if file is None else url.set(database=str(root / file))
 
 
+def database_address(text: str, root: Path) -> str:
+    """Return the address in full, with its password; the relative path of a SQLite file starts at ``root``."""
+    return under(root, parse(text)).render_as_string(hide_password=False)
+
+
 def file_of(url: URL) -> Path | None:
     """Return the file of a SQLite database, None for another kind or a `file:` address of SQLite's own."""
     database = url.database or ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tahona.core.records import AliasEvent, Prediction, RunRecord, StepRecord, Version
 from tahona.errors import SetupError
-from tahona.ledgers.address import file_of, parse, under
+from tahona.ledgers.address import database_address, file_of
 from tahona.ledgers.engine import REVISIONS, SqlDatabase
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Change:
 
 def open_database(url: str, root: Path) -> LedgerDatabase:
     """Return the database at ``url``; the relative path of a SQLite file starts at ``root``. Nothing is opened yet."""
-    return LedgerDatabase(under(root, parse(url)).render_as_string(hide_password=False))
+    return LedgerDatabase(database_address(url, root))
 
 
 class LedgerDatabase:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tahona.core.records import Prediction
-from tahona.ledgers.address import parse, under
+from tahona.ledgers.address import database_address
 from tahona.ledgers.engine import SqlDatabase
 from tahona.ledgers.runs import storable
 from tahona.ledgers.tables import PREDICTIONS
@@ -25,7 +25,7 @@ PIECE = 1_000
 
 def open_prediction_log(url: str, root: Path) -> SqlPredictionLog:
     """Open the log at ``url``; the relative path of a SQLite file starts at ``root``."""
-    return SqlPredictionLog(under(root, parse(url)).render_as_string(hide_password=False))
+    return SqlPredictionLog(database_address(url, root))
 
 
 def _json_writer() -> Callable[[object], str]:

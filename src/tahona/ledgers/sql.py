@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tahona.ledgers.address import parse, under
+from tahona.ledgers.address import database_address
 from tahona.ledgers.engine import SqlDatabase
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def open_ledger(url: str, root: Path) -> SqlLedger:
     """Open the ledger at ``url``; the relative path of a SQLite file starts at ``root``."""
-    return SqlLedger(under(root, parse(url)).render_as_string(hide_password=False))
+    return SqlLedger(database_address(url, root))
 
 
 class SqlLedger:
