@@ -106,6 +106,8 @@ def test_a_scorer_gives_the_bits_of_its_bundle(case: str, text: bool, classes: i
     rows = kept(bundle, file, frame)
     assert why_slow(file) == ""
     assert_same(load_scorer(file), load_bundle(file), rows)
+    light, whole = load_bundle(file, light=True).predict(rows), load_bundle(file).predict(rows)
+    pd.testing.assert_frame_equal(light, whole, check_exact=True)
 
 
 @pytest.mark.parametrize("case", ["lightgbm", "linear_svc", "two fits", "random_forest"])
@@ -374,6 +376,28 @@ def test_a_process_that_scores_holds_no_heavy_library(case: str, tmp_path: Path)
     expected = bundle.predict([row])
     assert probabilities == expected[["probability_0", "probability_1"]].iloc[0].tolist()
     assert "; ".join(warnings) == expected["warnings"].iloc[0] == "unseen category in where"
+
+
+@pytest.mark.parametrize("case", ["lightgbm", "two fits", "logistic_regression", "linear_svc"])
+def test_a_light_bundle_predicts_without_the_libraries_that_fitted_it(case: str, tmp_path: Path) -> None:
+    """Their import takes longer than half a million rows."""
+    frame = varied_table(2).drop(columns="note")
+    bundle = fitted(frame, CASES[case], target="label", types={"code": "category"})
+    rows = kept(bundle, tmp_path / "made.tahona", frame)
+    code = (
+        "import json, sys; from pathlib import Path; from tahona.bundle.bundle import load_bundle;"
+        "answers = load_bundle(Path(sys.argv[1]), light=True).predict(json.loads(sys.argv[2]));"
+        'heavy = {"sklearn", "lightgbm", "skops"} & set(sys.modules);'
+        "print(json.dumps([answers['probability_1'].tolist(), sorted(heavy)]))"
+    )
+    rows = json.loads(pd.DataFrame(rows[:50]).to_json(orient="records", date_format="iso", date_unit="us"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "made.tahona", json.dumps(rows)],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert json.loads(done.stdout) == [bundle.predict(rows)["probability_1"].tolist(), []]
 
 
 def test_score_many_may_be_called_beside_score(plain) -> None:

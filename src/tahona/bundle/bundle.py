@@ -14,6 +14,8 @@ from tahona.errors import IntegrityError
 from tahona.learn.calibration import Calibrator
 from tahona.learn.model import FittedModel, load_model, save_model
 from tahona.room import temporary_folder
+from tahona.scorer.errors import NotCompiledError
+from tahona.scorer.load import accepted_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +109,11 @@ def save_bundle(bundle: Bundle, file: Path, rows: Sequence[Mapping[str, object]]
         pack(folder, file)
 
 
-def load_bundle(file: Path) -> Bundle:
-    """Read a bundle whose digest the caller has checked. Raise IntegrityError for anything else than a bundle."""
+def load_bundle(file: Path, *, light: bool = False) -> Bundle:
+    """Read a bundle whose digest the caller has checked. Raise IntegrityError for anything else than a bundle.
+
+    With ``light`` it is good for predicting alone: its estimators come without their libraries where they can.
+    """
     with temporary_folder("bundle") as folder:
         unpack(file, folder)
         try:
@@ -117,7 +122,7 @@ def load_bundle(file: Path) -> Bundle:
             raise IntegrityError("the bundle has no readable bundle.json", where=file.name) from error
         try:
             _check_format(data, file)
-            return _read_bundle(data, folder)
+            return _read_bundle(data, folder, light=light)
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise IntegrityError(
                 "what the bundle holds is not as Tahona writes it",
@@ -135,13 +140,15 @@ def _check_format(data: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _read_bundle(data: Mapping[str, Any], folder: Path) -> Bundle:
-    cleaning = data["cleaning"]
+def _read_bundle(data: Mapping[str, Any], folder: Path, *, light: bool) -> Bundle:
+    cleaning, weights = data["cleaning"], data["weights"]
+    heads = _heads(folder) if light else None
     return Bundle(
         name=data["name"],
         schema=Schema.from_dict(data["schema"]),
         members=tuple(
-            _load_member(folder / "members" / str(index), weight) for index, weight in enumerate(data["weights"])
+            _load_member(folder / "members" / str(index), weight, heads[index] if heads else None)
+            for index, weight in enumerate(weights)
         ),
         threshold=data["threshold"],
         rule=data["rule"],
@@ -174,9 +181,19 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _load_member(folder: Path, weight: float) -> Member:
+def _load_member(folder: Path, weight: float, heads: Sequence[Mapping[str, Any]] | None) -> Member:
     calibrator = Calibrator.from_dict(json.loads((folder / "calibrator.json").read_text("utf-8")))
-    return Member(load_model(folder), calibrator, weight)
+    return Member(load_model(folder, heads), calibrator, weight)
+
+
+def _heads(folder: Path) -> Sequence[Sequence[Mapping[str, Any]]] | None:
+    """Return what stands for each member's estimators, None in a bundle that has no compiled form."""
+    try:
+        form = accepted_form(lambda name: (folder / name).read_bytes())
+    except NotCompiledError:
+        return None
+    heads: Sequence[Sequence[Mapping[str, Any]]] = form["members"]
+    return heads
 
 
 def _write_json(path: Path, data: object) -> None:

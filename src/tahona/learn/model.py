@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tahona.learn.families.boosting import read_lightgbm, read_xgboost
 from tahona.learn.families.family import Codes, Estimator, Limit, Matrix, Scores, Setting, is_sparse, likeliest
 from tahona.learn.families.linear import with_intercept
 from tahona.learn.folds import tidy
+from tahona.learn.light import LIGHT, Head, light_estimators
 from tahona.learn.threads import one_thread
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def ask(
 ) -> tuple[Scores, Codes]:
     """Return scores and decision for rows already encoded, with every class of the schema in its place."""
     ready = family.prepare(matrix)
-    with one_thread():
+    with nullcontext() if isinstance(estimator, LIGHT) else one_thread():
         scores = family.scores(estimator, ready)
         decided = family.decide(estimator, ready, scores)
     return _spread(scores, seen, classes, family), np.asarray(seen, dtype=np.int64)[decided]
@@ -239,8 +241,11 @@ def _write_estimator(kind: str, estimator: Estimator, path: Path) -> None:
         write_estimator(estimator, path.with_suffix(".skops"))
 
 
-def load_model(folder: Path) -> FittedModel:
-    """Read a model back; raise IntegrityError if a file is missing, broken, or names a type not in ``TRUSTED``."""
+def load_model(folder: Path, heads: Sequence[Head] | None = None) -> FittedModel:
+    """Read a model back; raise IntegrityError if a file is missing, broken, or names a type not in ``TRUSTED``.
+
+    By ``heads``, the bundle's compiled form of its estimators, these come without their library where they can.
+    """
     from tahona.learn.encoding import Encoding
 
     facts = _read_json(folder / "model.json")
@@ -250,11 +255,14 @@ def load_model(folder: Path) -> FittedModel:
             where=str(folder / "model.json"),
             fix="Read it with the version that wrote it, or train again.",
         )
+    encoding = Encoding.from_dict(_read_json(folder / "encoding.json"))
+    light = light_estimators(heads, folder.parents[1], texts=bool(encoding.texts)) if heads is not None else None
     return FittedModel(
         family=facts["family"],
         params=facts["params"],
-        encoding=Encoding.from_dict(_read_json(folder / "encoding.json")),
-        estimators=tuple(
+        encoding=encoding,
+        estimators=light
+        or tuple(
             _read_estimator(FAMILIES[facts["family"]].file, folder / _stem(place))
             for place in range(len(facts["weights"]))
         ),

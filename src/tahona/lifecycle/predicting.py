@@ -51,7 +51,7 @@ def predict_file(
     """
     check_output(output)
     version = find_version(opened, reference)
-    bundle = open_bundle(opened, version)
+    bundle = open_bundle(opened, version, light=True)
     rows, warned = write_answers(bundle, table(bundle), output, row_id, where="INPUT")
     return Predicted(rows, warned, version.name, version.number)
 

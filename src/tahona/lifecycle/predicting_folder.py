@@ -160,6 +160,6 @@ def _bundle(job: _Job) -> Bundle:
     with temporary_folder("bundle") as folder:
         file = folder / "bundle.zip"
         file.write_bytes(content)
-        bundle = load_bundle(file)
+        bundle = load_bundle(file, light=True)
     clean = bind_cleaning(job.functions, bundle) if bundle.cleaning.functions else None
     return replace(bundle, version=job.version, clean=clean)

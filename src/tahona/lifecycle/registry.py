@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tahona.bundle.bundle import Bundle, load_bundle
+from tahona.clock import now
 from tahona.core.records import AliasAction, AliasEvent, Version
 from tahona.errors import InputError, IntegrityError, RefusedError
 from tahona.lifecycle.opened import OpenProject
-from tahona.lifecycle.running import now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +43,17 @@ def champion(versions: Sequence[Version]) -> Version | None:
     return next((version for version in versions if CHAMPION in version.aliases), None)
 
 
-def open_bundle(opened: OpenProject, version: Version) -> Bundle:
-    """Load a registered bundle: the store checks its bytes against the digest in the ledger before they are read."""
-    return bundle_in(opened, version.number, opened.store.get(version.bundle_digest))
+def open_bundle(opened: OpenProject, version: Version, *, light: bool = False) -> Bundle:
+    """Load a registered bundle: the store checks its bytes against the digest in the ledger before they are read.
+
+    ``light`` as `tahona.bundle.bundle.load_bundle` has it.
+    """
+    return bundle_in(opened, version.number, opened.store.get(version.bundle_digest), light=light)
 
 
-def bundle_in(opened: OpenProject, number: int, file: Path) -> Bundle:
+def bundle_in(opened: OpenProject, number: int, file: Path, *, light: bool = False) -> Bundle:
     """Load a registered bundle, of which the number is known, from the file that the store gave for it."""
-    bundle = load_bundle(file)
+    bundle = load_bundle(file, light=light)
     return replace(bundle, version=number, clean=cleaning_of(opened, bundle))
 
 

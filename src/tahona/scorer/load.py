@@ -33,14 +33,14 @@ def load_scorer(bundle: Path) -> Scorer:
     Raise NotCompiledError where there is none, with the reason; IntegrityError for anything else than a bundle.
     """
     with _open(bundle) as files:
-        return build_scorer(files, _accepted(files))
+        return build_scorer(files, accepted_form(files))
 
 
 def why_slow(bundle: Path) -> str:
     """Return why a bundle has no scorer, the empty string when it has one. No model is loaded."""
     try:
         with _open(bundle) as files:
-            _accepted(files)
+            accepted_form(files)
     except NotCompiledError as reason:
         return reason.what
     return ""
@@ -68,11 +68,11 @@ def _member(files: Files, folder: str, weight: float, heads: list[Mapping[str, A
     return Member(model["family"], weight, model, encoding, calibrator, heads)
 
 
-def _accepted(files: Files) -> Mapping[str, Any]:
-    """Return the compiled form if it was found to answer as the bundle does."""
+def accepted_form(files: Files) -> Mapping[str, Any]:
+    """Return the compiled form if it was found to answer as the bundle does; NotCompiledError says why not."""
     try:
         compiled = _read_json(files, NAME)
-    except KeyError:
+    except (KeyError, FileNotFoundError):
         raise NotCompiledError("the bundle holds no compiled form", fix="run the project again") from None
     if compiled["format"] > FORMAT:
         raise NotCompiledError(f"its compiled form has format {compiled['format']}", fix="update tahona")
