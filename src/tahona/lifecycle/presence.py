@@ -17,10 +17,10 @@ import platform
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from tahona.clock import now
 from tahona.owners import is_left, tag
 
 STEPS = "steps"
@@ -59,14 +59,7 @@ def at_work(home: Path, run: str) -> Iterator[Presence]:
         draft = home / "running" / f"{mark.name}.new"
         draft.parent.mkdir(exist_ok=True)
         with _held(draft, fcntl.LOCK_EX) as file:  # locked before others can see it
-            json.dump(
-                {
-                    "host": platform.node(),
-                    "process": os.getpid(),
-                    "since": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                },
-                file,
-            )
+            json.dump({"host": platform.node(), "process": os.getpid(), "since": now()}, file)
             file.flush()
             _move(draft, mark)
             for left in (*left_marks(home, run), *filter(is_left, draft.parent.glob("*.new"))):

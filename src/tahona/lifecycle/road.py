@@ -15,6 +15,7 @@ from tahona.core.plan import Plan, Step, make_plan
 from tahona.core.records import StepRecord, StepState
 from tahona.digests import digest_json
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError, said_again
+from tahona.files import write_whole
 from tahona.lifecycle.allotting import allot
 from tahona.lifecycle.environments import locked
 from tahona.lifecycle.fingerprint import code_digest, fingerprint_parts, functions_digest, matches
@@ -275,9 +276,7 @@ class Road:
     def _write(self, file: Path, content: bytes) -> None:
         with locked(self.opened.folder / "last.lock"):  # two runs at once write the same file
             file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = file.with_suffix(".new")
-            fresh.write_bytes(content)
-            fresh.replace(file)
+            write_whole(file, content)
 
 
 def _place(fingerprint: str) -> str:

@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tahona.clock import now
 from tahona.core.findings import Finding
 from tahona.core.records import Interval, RunRecord, RunStatus, StepRecord, TrialRecord, Version
 from tahona.core.workflow import Workflow
 from tahona.errors import InputError, RefusedError, SetupError, TahonaError
+from tahona.files import write_whole
 from tahona.lifecycle.environments import locked
 from tahona.lifecycle.notifying import notify_failure
 from tahona.lifecycle.opened import OpenProject, silent
@@ -321,14 +323,8 @@ def lay_out_reports(road: Road, folder: Path) -> Path | None:
             content = road.opened.store.get(digest).read_bytes()
             if place.exists() and place.read_bytes() == content:
                 continue
-            fresh = place.with_name(f".{place.name}.new")
-            fresh.write_bytes(content)
-            fresh.replace(place)
+            write_whole(place, content)
     return folder / REPORTS[0]
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _version(road: Road, registration: Mapping[str, Any]) -> Version | None:

@@ -7,9 +7,10 @@ exchange the two at once: a request is answered by one version from its first ro
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tahona.files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,7 @@ class Champion:
 
 def write_champion(file: Path, champion: Champion) -> None:
     """Let the workers know; they have it within a fraction of a second."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.write_text(json.dumps(asdict(champion), sort_keys=True) + "\n", "utf-8")
-    draft.replace(file)
+    write_whole(file, json.dumps(asdict(champion), sort_keys=True) + "\n")
 
 
 def read_champion(file: Path) -> Champion | None:

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tahona.errors import InputError, IntegrityError
+from tahona.files import write_whole
 from tahona.serve.access import SCOPES, Scope
 
 FORMAT = 1
@@ -124,10 +124,4 @@ def _changing(root: Path) -> Iterator[list[Key]]:
         keys = list((read_keys(file) or {}).values())
         yield keys
         text = json.dumps({"format": FORMAT, "keys": [asdict(key) for key in keys]}, indent=1, ensure_ascii=False)
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
+        write_whole(file, text + "\n", private=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tahona.files import write_whole
 from tahona.owners import tag
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -46,7 +47,7 @@ class Meters:
     requests: dict[tuple[str, str, int], Timings] = field(default_factory=dict)
     """By method, route (as `tahona.serve.access` writes it) and status."""
     rows: Counter[str] = field(default_factory=Counter)
-    """Rows that were predicted by the workers, by the version's number."""
+    """Rows that were predicted, by the version's number."""
     warnings: Counter[str] = field(default_factory=Counter)
     """Rows that carried this warning: which column had an unseen category, or a value outside the training range."""
 
@@ -67,10 +68,7 @@ class Meters:
             "rows": self.rows,
             "warnings": self.warnings,
         }
-        file = folder / f"{tag()}.json"
-        draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
-        draft.replace(file)
+        write_whole(folder / f"{tag()}.json", json.dumps(document, ensure_ascii=False))
 
 
 def read_meters(folder: Path) -> Meters:

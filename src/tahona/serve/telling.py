@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
+
+from tahona.clock import now
 
 
 def tell(event: str, **facts: object) -> None:
     """Write one line; of several processes on one pipe, each line stays whole. Where nobody reads it, it is lost."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    line = {"time": now(), "event": event, **facts}
     with suppress(OSError):
         sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
         sys.stderr.flush()

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from tahona.clock import now
+from tahona.files import write_whole
 from tahona.serve.telling import tell
 
 Part = Literal["ledger", "store", "champion", "log"]
@@ -52,7 +53,7 @@ class Troubles:
         with self._lock:
             if part in self._held and self._held[part].what == what:
                 return
-            self._held[part] = Trouble(part, what, datetime.now(UTC).isoformat(timespec="milliseconds"))
+            self._held[part] = Trouble(part, what, now())
             self._write()
         tell("trouble", part=part, what=what, why=self.mask(str(error)) if error else "")
 
@@ -74,10 +75,8 @@ class Troubles:
 
     def _write(self) -> None:
         """Write the file; where there is no room for it, the log has to do."""
-        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         try:
-            draft.write_text(json.dumps([asdict(trouble) for trouble in self._held.values()]) + "\n", "utf-8")
-            draft.replace(self._file)
+            write_whole(self._file, json.dumps([asdict(trouble) for trouble in self._held.values()]) + "\n")
         except OSError as error:
             tell("troubles cannot be written", why=error.strerror)
 

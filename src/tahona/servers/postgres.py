@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tahona.errors import SetupError
-from tahona.servers.server import LOOPBACK, Place, Program, Server, plain_environ, write_private
+from tahona.files import write_whole
+from tahona.servers.server import LOOPBACK, Place, Program, Server, plain_environ
 
 USER = DATABASE = "tahona"
 PROGRAMS = "TAHONA_POSTGRES"
@@ -86,7 +87,7 @@ def _make(own: Path, data: Path, place: Place, user: dict[str, Any]) -> None:
     draft, note = data.with_name("data.new"), place.folder / "password"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
-    write_private(note, place.secret)
+    write_whole(note, place.secret, private=True)
     for path in (draft, note) if user else ():
         os.chown(path, user["user"], user["group"])
     try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tahona.errors import SetupError
+from tahona.files import write_whole
 from tahona.lifecycle.environments import locked
 from tahona.owners import is_left, machine, tag
 from tahona.project.dotenv import SERVERS, VARIABLES
@@ -30,7 +31,7 @@ from tahona.servers.mlflow import MLFLOW
 from tahona.servers.postgres import POSTGRES
 from tahona.servers.prefect import PREFECT
 from tahona.servers.s3 import S3
-from tahona.servers.server import LOOPBACK, Place, Server, is_taken, settle, write_private
+from tahona.servers.server import LOOPBACK, Place, Server, is_taken, settle
 
 KNOWN: Mapping[str, Server] = {server.name: server for server in (S3, POSTGRES, MLFLOW, PREFECT)}
 MARK = "TAHONA_SERVER"
@@ -178,7 +179,7 @@ def _begin(root: Path, server: Server, tell: Callable[[str], None]) -> tuple[Ser
     note = place.folder / f"process-{tag(process.pid)}"
     note.touch()
     values = server.variables(place).items()
-    write_private(place.folder / VARIABLES, "".join(f"{name}='{value}'\n" for name, value in values))
+    write_whole(place.folder / VARIABLES, "".join(f"{name}='{value}'\n" for name, value in values), private=True)
     return server, place, note, True
 
 

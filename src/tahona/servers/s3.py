@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tahona.errors import SetupError
+from tahona.files import write_whole
 from tahona.project.model import Project
-from tahona.servers.server import LOOPBACK, Place, Program, Server, plain_environ, write_private
+from tahona.servers.server import LOOPBACK, Place, Program, Server, plain_environ
 
 _KEY = "tahona"
 _PORTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
@@ -25,7 +26,8 @@ def _program(place: Place) -> Program:
     data, who = place.folder / "data", place.folder / "identities.json"
     data.mkdir(exist_ok=True)
     credentials = [{"accessKey": _KEY, "secretKey": place.secret}]
-    write_private(who, json.dumps({"identities": [{"name": _KEY, "credentials": credentials, "actions": _LEAVE}]}))
+    identities = [{"name": _KEY, "credentials": credentials, "actions": _LEAVE}]
+    write_whole(who, json.dumps({"identities": identities}), private=True)
     ports = [
         f"-{name.replace('.', '.port.') if '.' in name else f'{name}.port'}={place.ports[name]}" for name in _PORTS
     ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import Any
 
+from tahona.files import write_whole
 from tahona.project.model import Project
 
 LOOPBACK = "127.0.0.1"
@@ -78,18 +79,9 @@ def settle(folder: Path, server: Server) -> Place:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ports = dict(zip(server.ports, _free_ports(len(server.ports)), strict=True))
         chosen = {"ports": ports, "secret": secrets.token_hex(20), "mark": secrets.token_hex(8)}
-        write_private(file, json.dumps(chosen))
+        write_whole(file, json.dumps(chosen), private=True)
     kept = json.loads(file.read_text("utf-8"))
     return Place(folder, kept["ports"], kept["secret"], kept["mark"])
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read; it is there whole or not at all."""
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-    draft.replace(file)
 
 
 def plain_environ() -> dict[str, str]:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError, SetupError
+from tahona.files import write_whole
 from tahona.sources.checksum import checked_digest
 from tahona.sources.limits import LIMITS, Limits
 from tahona.sources.reading import Reading
@@ -111,7 +112,7 @@ class HttpSource:
         file = self._folder / digest
         part.replace(file)
         self._forget_part()
-        _write_note(self._folder / f"{self._key}.json", {"digest": digest, **headers})
+        write_whole(self._folder / f"{self._key}.json", json.dumps({"digest": digest, **headers}))
         if known and known["digest"] != digest and not self._is_shared(known["digest"]):
             (self._folder / known["digest"]).unlink(missing_ok=True)
         return file
@@ -190,7 +191,7 @@ class HttpSource:
     def _save(self, response: httpx.Response, part: Path, headers: Mapping[str, str], start: int) -> None:
         """Write the body behind the first ``start`` bytes of ``part``, within the limit by bytes read."""
         self._check(start + int(response.headers.get("Content-Length", 0)))
-        _write_note(part.with_name(f"{part.name}.json"), headers)
+        write_whole(part.with_name(f"{part.name}.json"), json.dumps(dict(headers)))
         size = start
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
@@ -261,12 +262,6 @@ def _read_note(file: Path) -> dict[str, str]:
     except (FileNotFoundError, ValueError):
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
-
-
-def _write_note(file: Path, note: Mapping[str, str]) -> None:
-    draft = file.with_name(f"{file.name}.new")
-    draft.write_text(json.dumps(dict(note)), encoding="utf-8")
-    draft.replace(file)
 
 
 @contextmanager

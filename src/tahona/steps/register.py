@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tahona.clock import now
 from tahona.core.records import AliasEvent, Version
 from tahona.core.schema import ROW
 from tahona.errors import RefusedError
@@ -83,7 +83,7 @@ def _enter(context: StepContext, inputs: Inputs, evaluation: dict[str, Any], ver
         bundle_digest=store.put(inputs["select"]["bundle.zip"]),
         model=evaluation["chosen"],
         metrics={name: value for name, value in _values(evaluation).items() if not math.isnan(value)},
-        created=_now(),
+        created=now(),
         data_digest=evaluation["data_digest"],
         predictions_digest=store.put(inputs["evaluate"]["predictions.parquet"]),
         gate_passed=verdict.passed,
@@ -108,7 +108,7 @@ def _point(context: StepContext, version: Version, verdict: Verdict, versions: S
                 action="register",
                 who=getpass.getuser(),
                 why=" ".join(verdict.reasons),
-                when=_now(),
+                when=now(),
             )
         )
 
@@ -203,10 +203,6 @@ def _moved_before(context: StepContext, version: Version, alias: str) -> bool:
         event.alias == alias and event.version == version.number and event.action == "register"
         for event in context.ledger.history(version.name)
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 INCOMPARABLE = {

@@ -9,10 +9,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tahona.clock import now
 from tahona.core.metrics import METRICS
 from tahona.serve.spool import read_lines
 
@@ -33,7 +33,7 @@ class Event:
 
 def append(file: Path, kind: str, **facts: object) -> None:
     """Add an event at the end, in one write."""
-    line = json.dumps({"event": kind, "when": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts})
+    line = json.dumps({"event": kind, "when": now(), **facts})
     handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(handle, line.encode() + b"\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from tahona.clock import now
 from tahona.room import is_full
 from tahona.serve.back.datasets import Dataset, TableFile, dataset_id
 from tahona.serve.back.desk import AtDesk
@@ -204,7 +204,7 @@ async def _kept(received: Received, workshop: Workshop) -> Uploaded:
                 rows=seen["rows"],
                 test_rows=seen["test"]["rows"] if seen["test"] else None,
                 columns=tuple(seen["column_names"]),
-                when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                when=now(),
             )
             kept = workshop.datasets.keep(draft, fresh)
     return _shown(known or kept, seen, known=known is not None)

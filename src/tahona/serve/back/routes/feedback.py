@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from tahona.lifecycle.running import now
+from tahona.clock import now
 from tahona.serve.back.desk import AtDesk, Desk
 from tahona.serve.back.refusing import Refused
 
