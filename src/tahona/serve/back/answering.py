@@ -6,13 +6,13 @@ import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from starlette.requests import Request
 
+from tahona.clock import now
 from tahona.core.records import Prediction
 from tahona.serve.back.batching import Row, Scored, read_rows, score_read
 from tahona.serve.front.model import decision
@@ -50,7 +50,7 @@ def write_down(desk: Desk, asked: Asked, rows: Sequence[Row], scored: Scored, *,
     """
     keep = _kept(desk.opened.project.serve.log_features)
     champion, classes = asked.serving.champion, asked.serving.bundle.schema.labels
-    when = datetime.now(UTC).isoformat(timespec="milliseconds")
+    when = now()
     answers = zip(rows, scored.labels.tolist(), scored.probabilities.tolist(), scored.warnings.tolist(), strict=True)
     ids: list[str | None] = []
     for place, (row, label, shares, warnings) in enumerate(answers, start=first):
