@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from backs import CANCER, Back, started_back
 from projects import QUICK, quick_table, write_project
+from serving import until
 from sklearn.datasets import load_breast_cancer
 
 import tahona
@@ -113,6 +114,61 @@ def test_columns_in_another_order_give_the_same_answer(slow):
 def test_an_unknown_column_is_named_in_a_warning(slow):
     answer = said(slow.predict({**ROWS[0], "hat size": 7}))["predictions"][0]
     assert answer["warnings"] == ["unknown column(s) that nothing was made of: hat size"]
+
+
+def test_csv_names_unknown_columns_in_the_same_words_as_json(mixed):
+    """In every row, behind the row's own warnings; a column that names the rows is no unknown one."""
+    rows = [{"size": 0.5, "weight": 0.5, "colour": "red", "code": "03"} for _ in range(3)]
+    rows[1]["colour"] = "violet"
+    more = [{**row, "label": "yes", "hat size": 7} for row in rows]
+    from_json = ["; ".join(each["warnings"]) for each in said(mixed.predict(more))["predictions"]]
+    from_csv = [each["warnings"] for each in table(mixed, pd.DataFrame(more).to_csv(index=False))]
+    told = "unknown column(s) that nothing was made of: label, hat size"
+    assert from_csv == from_json == [told, f"unseen category in colour; {told}", told]
+    named = table(mixed, pd.DataFrame(more).to_csv(index=False), params={"id": "hat size"})
+    assert named[0]["warnings"] == "unknown column(s) that nothing was made of: label"
+    assert table(mixed, pd.DataFrame(rows).to_csv(index=False))[0]["warnings"] == ""
+    wide = pd.DataFrame([{**rows[0], **{f"more {place}": 1 for place in range(1001)}}])
+    for answer in (
+        mixed.predict(wide.to_dict("records")),
+        mixed.http.post("/predict", content=wide.to_csv(index=False), headers=CSV),
+    ):
+        assert "1000 columns" in said(answer, 413)["detail"].replace(",", "")
+
+
+def metric(back: Back, name: str) -> float:
+    """Return one of the server's counts, 0 where nothing was counted."""
+    for line in back.http.get("/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def test_what_the_back_predicts_is_counted_and_stands_in_the_request_log(slow):
+    """CSV, a champion that is slow, and MLflow's protocol: rows, version and warnings, as for the workers' own."""
+    rows, warning = 'tahona_predicted_rows_total{version="1"}', f"{COLUMN} outside the training range"
+    warned = f'tahona_row_warnings_total{{warning="{warning}"}}'
+    before = metric(slow, rows), metric(slow, warned)
+    far = TABLE.head(4).assign(**{COLUMN: [1e6, 1e6, 14.0, 14.0]})
+    answers = [
+        slow.predict(far.to_dict("records")),
+        slow.http.post("/predict", content=far.head(3).to_csv(index=False), headers=CSV),
+        slow.http.post("/invocations", json={"dataframe_records": far.head(1).to_dict("records")}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert not any(name.startswith("x-tahona-") for answer in answers for name in answer.headers)
+    assert (metric(slow, rows) - before[0], metric(slow, warned) - before[1]) == (8, 5)
+    said(slow.predict({}), 422)
+    assert metric(slow, rows) - before[0] == 8
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    until(lambda: logged_requests(slow).keys() >= set(ids))
+    assert [logged_requests(slow)[name] for name in ids] == [(4, 1), (3, 1), (1, 1)]
+
+
+def logged_requests(back: Back) -> dict[str, tuple[int, int]]:
+    """Return rows and version that the server's log has of each request, by its id."""
+    lines = (json.loads(line) for line in (back.root / "serve.log").read_text("utf-8").splitlines())
+    return {each["id"]: (each["rows"], each["version"]) for each in lines if each["event"] == "request"}
 
 
 def test_a_value_outside_the_training_range_is_warned_of(slow):

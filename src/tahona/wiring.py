@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tahona.core.findings import Finding
     from tahona.ledgers.database import LedgerDatabase
     from tahona.servers.running import Standing
+    from tahona.sources.file import FileSource
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "sources": {
@@ -146,7 +147,7 @@ def open_table(
     bundle: Bundle,
     row_id: str | None = None,
     tell: Callable[[Finding], None] = lambda _: None,
-) -> Source:
+) -> FileSource:
     """Open a file of raw rows for a bundle, inside the project or not: its columns are read as training read them.
 
     Separator, decimal mark, encoding, nulls and sheet hold that the project declares. A column ``row_id`` is read
@@ -155,7 +156,7 @@ def open_table(
     return table_opener(project, row_id)(file, bundle, tell)
 
 
-def table_opener(project: Project, row_id: str | None = None) -> Callable[..., Source]:
+def table_opener(project: Project, row_id: str | None = None) -> Callable[..., FileSource]:
     """Return `open_table` for any file, as something that can travel: it takes no secret of the project along."""
     kept = project.data.model_dump(include={"nulls", "separator", "decimal", "encoding", "sheet"})
     return partial(_open_table, DataPart(source="-", **kept), row_id)
@@ -163,7 +164,7 @@ def table_opener(project: Project, row_id: str | None = None) -> Callable[..., S
 
 def _open_table(
     data: DataPart, row_id: str | None, file: Path, bundle: Bundle, tell: Callable[[Finding], None]
-) -> Source:
+) -> FileSource:
     from tahona.bundle.raw import coded_columns, column_forms
     from tahona.sources.file import FileSource
 

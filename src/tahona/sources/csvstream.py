@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tahona.sources.reading import Reading, Tell
     from tahona.sources.textstream import TextStream
 
-__all__ = ["stream_csv"]
+__all__ = ["csv_names", "stream_csv"]
 
 _PIECE_CHARACTERS = 32_000_000
 """A piece ends here even if it has fewer rows than were asked for: long texts take no more memory than others."""
@@ -57,11 +57,7 @@ def stream_csv(stream: TextStream, reading: Reading, rows: int, tell: Tell) -> I
     import pandas as pd
 
     assert reading.forms is not None
-    separator = reading.separator or sniff_separator(stream.head(SAMPLE_CHARACTERS + 1))
-    records = numbered_rows(csv_reader(stream.lines(), separator, reading), reading)
-    _, header = next(records, (0, ()))
-    if not header:
-        raise DataError("the file is empty", where=reading.where, fix="Give a file with a header and rows.")
+    separator, records, header = _begin(stream, reading)
     names, findings = normalise_headers(header, where=reading.where, limits=reading.limits)
     wanted = {index: name for index, name in enumerate(names) if reading.wants(name)}
     late: list[Finding] = []
@@ -77,6 +73,22 @@ def stream_csv(stream: TextStream, reading: Reading, rows: int, tell: Tell) -> I
         yield pd.DataFrame(_columns(piece, wanted, decimal, reading), index=index, copy=False)
     for finding in late:
         tell(finding)
+
+
+def csv_names(stream: TextStream, reading: Reading) -> tuple[str, ...]:
+    """Return what `stream_csv` calls the columns, those too that it passes over."""
+    _, _, header = _begin(stream, reading)
+    return normalise_headers(header, where=reading.where, limits=reading.limits)[0]
+
+
+def _begin(stream: TextStream, reading: Reading) -> tuple[str, Iterator[tuple[int, Sequence[str]]], Sequence[str]]:
+    """Return the separator, the rows behind the header with their lines, and the header."""
+    separator = reading.separator or sniff_separator(stream.head(SAMPLE_CHARACTERS + 1))
+    records = numbered_rows(csv_reader(stream.lines(), separator, reading), reading)
+    _, header = next(records, (0, ()))
+    if not header:
+        raise DataError("the file is empty", where=reading.where, fix="Give a file with a header and rows.")
+    return separator, records, header
 
 
 def _full(

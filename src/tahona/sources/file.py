@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from tahona.core.records import FetchedTable
 from tahona.errors import DataError
 from tahona.sources.checksum import checked_digest
+from tahona.sources.csvstream import csv_names
 from tahona.sources.limits import LIMITS, Limits
 from tahona.sources.reading import Reading, Tell
 from tahona.sources.table import read_batches, read_table
+from tahona.sources.textstream import TextStream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +82,14 @@ class FileSource:
         if self._data.sha256 is not None:
             checked_digest(file, self._data.sha256, where=self._where)
         yield from read_batches(file, replace(self._reading(), coded=self._coded), rows, self._tell)
+
+    def csv_names(self) -> tuple[str, ...]:
+        """Return what the columns of a CSV are called, those too that ``forms`` passes over."""
+        reading = self._reading()
+        stream = TextStream(
+            self._present(), packed=False, declared=reading.encoding, where=reading.where, limits=reading.limits
+        )
+        return csv_names(stream, reading)
 
     def _reading(self) -> Reading:
         return Reading.of(self._data, self._where, self._limits, self._forms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,15 +28,21 @@ Document = dict[str, Any]
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """Who asked which version."""
+    """Who asked which version, and how many rows were answered."""
 
     serving: Serving
     key: str
     """Id of the client's key, empty without one."""
     request: str
     """Id of the request; its rows are numbered behind it."""
+    rows: int = 0
+    """Rows that were written down."""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers by which the worker learns what to write into its log."""
+        return {"x-tahona-rows": str(self.rows), "x-tahona-version": str(self.serving.champion.version)}
 
 
 def request_id(request: Request) -> str:
@@ -44,7 +51,7 @@ def request_id(request: Request) -> str:
 
 
 def write_down(desk: Desk, asked: Asked, rows: Sequence[Row], scored: Scored, *, first: int = 0) -> list[str | None]:
-    """Put every answered row into the spool and return its id; a row that a cleaning function dropped has none.
+    """Put every answered row into the spool, count it, return its id; one that a cleaning function dropped has none.
 
     ``first`` is how many rows of the request stand before these.
     """
@@ -53,12 +60,15 @@ def write_down(desk: Desk, asked: Asked, rows: Sequence[Row], scored: Scored, *,
     when = now()
     answers = zip(rows, scored.labels.tolist(), scored.probabilities.tolist(), scored.warnings.tolist(), strict=True)
     ids: list[str | None] = []
+    counted: Counter[str] = Counter()
     for place, (row, label, shares, warnings) in enumerate(answers, start=first):
         if label is None:
             ids.append(None)
             continue
         name = f"{asked.request}-{place}"
         ids.append(name)
+        listed = _listed(warnings)
+        counted.update(listed)
         prediction = Prediction(
             id=name,
             name=champion.name,
@@ -68,9 +78,12 @@ def write_down(desk: Desk, asked: Asked, rows: Sequence[Row], scored: Scored, *,
             probabilities=dict(zip(classes, shares, strict=True)),
             key=asked.key,
             features=keep(row),
-            warnings=tuple(_listed(warnings)),
+            warnings=tuple(listed),
         )
         desk.spool.add(msgspec.json.encode(prediction))
+    answered = len(ids) - ids.count(None)
+    asked.rows += answered
+    desk.tally.add(champion.version, answered, counted)
     return ids
 
 

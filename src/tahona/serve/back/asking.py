@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,12 @@ class Sent:
     @property
     def warning(self) -> str:
         """Say so in every row's answer."""
-        return f"unknown column(s) that nothing was made of: {', '.join(shown(self.extra))}" if self.extra else ""
+        return unknown(self.extra)
+
+
+def unknown(columns: Sequence[str]) -> str:
+    """Return the warning that names columns which nothing was made of, empty where there are none."""
+    return f"unknown column(s) that nothing was made of: {', '.join(shown(columns))}" if columns else ""
 
 
 def media_type(request: Request) -> tuple[str, str]:

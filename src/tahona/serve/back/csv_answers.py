@@ -20,9 +20,10 @@ from tahona.errors import DataError
 from tahona.lifecycle.answer_file import csv_lines
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.answering import Asked, write_down
-from tahona.serve.back.asking import pieces_of_body, too_many
+from tahona.serve.back.asking import pieces_of_body, too_many, unknown
 from tahona.serve.back.batching import Read, Scored, score_read
 from tahona.serve.back.refusing import Refused
+from tahona.serve.front.mistakes import MOST_EXTRA
 from tahona.sources.encoding import check_encoding
 from tahona.sources.jsonfile import looks_like_json
 from tahona.sources.unpack import HEAD_BYTES, recognise
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tahona.project.model import Project
     from tahona.serve.back.batching import Row
     from tahona.serve.back.desk import Desk
+    from tahona.serve.front.rows import Reader
 
 _NO_TEXTS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 """Codecs of Python's that no table is written in; some take time that grows with the square of the text."""
@@ -129,19 +131,20 @@ def plain_rows(frame: pd.DataFrame) -> list[Row]:
 
 
 def answered_table(
-    desk: Desk, asked: Asked, file: Path, charset: str, row_id: str | None
+    desk: Desk, asked: Asked, reader: Reader, file: Path, charset: str, row_id: str | None
 ) -> tuple[IO[bytes], list[Finding]]:
     """Predict a table of raw rows; return the answers, in a file without a name, and how the table was read.
 
     Nothing is written down for the prediction log until every row is answered.
     """
     told: list[Finding] = []
+    extra = unknown(_unread(desk, asked, reader, file, charset, row_id))
     output = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     try:
         with room_in(Path(tempfile.gettempdir())):
             for piece in list(scored_table(desk, asked, file, charset, row_id, told)):
                 names = write_down(desk, asked, piece.rows, piece.scored, first=piece.first)
-                output.write(csv_lines(_answers(asked, piece, row_id, names), header=piece.first == 0))
+                output.write(csv_lines(_answers(asked, piece, row_id, names, extra), header=piece.first == 0))
         output.seek(0)
     except BaseException:
         output.close()
@@ -149,7 +152,17 @@ def answered_table(
     return output, told
 
 
-def _answers(asked: Asked, piece: ScoredTable, row_id: str | None, names: list[str | None]) -> pd.DataFrame:
+def _unread(desk: Desk, asked: Asked, reader: Reader, file: Path, charset: str, row_id: str | None) -> tuple[str, ...]:
+    """Return the table's columns that the model does not know. Raise Refused (413) for more than JSON may have."""
+    table = open_table(_as_sent(desk.opened.project, charset), file, asked.serving.bundle, row_id)
+    known = {row_id, *(column.name for column in reader.columns), *reader.ignored}
+    names = tuple(name for name in table.csv_names() if name not in known)
+    if len(names) > MOST_EXTRA:
+        raise Refused(413, f"more than {MOST_EXTRA:,} columns that the model does not know", where="body")
+    return names
+
+
+def _answers(asked: Asked, piece: ScoredTable, row_id: str | None, names: list[str | None], extra: str) -> pd.DataFrame:
     import pandas as pd
 
     frame, scored = piece.frame, piece.scored
@@ -161,7 +174,7 @@ def _answers(asked: Asked, piece: ScoredTable, row_id: str | None, names: list[s
             "label": scored.labels,
             **{f"probability_{label}": scored.probabilities[:, code] for code, label in enumerate(classes)},
             "version": asked.serving.champion.version,
-            "warnings": scored.warnings,
+            "warnings": [f"{said}; {extra}" if said and extra else said or extra for said in scored.warnings],
             "prediction_id": np.asarray(names, dtype=object),
         }
     )

@@ -14,6 +14,7 @@ from tahona.serve.back.draining import Drainer
 from tahona.serve.back.end import End
 from tahona.serve.back.keeper import Keeper
 from tahona.serve.back.reception import Reception
+from tahona.serve.back.tally import Tally
 from tahona.serve.back.workshop import Workshop
 from tahona.serve.places import Places
 from tahona.serve.spool import Spool
@@ -34,6 +35,8 @@ class Desk:
     """For what the back itself predicts; it is flushed by the drainer's thread."""
     workshop: Workshop
     """Data sets and training jobs."""
+    tally: Tally
+    """Counts what the back itself predicts."""
     end: End
     """What a route that streams asks, so that it does not hold the process."""
     batcher: Batcher = field(default_factory=Batcher)

@@ -1,4 +1,4 @@
-"""What `/metrics` shows: the workers' counts added up, and what the back sees itself."""
+"""What `/metrics` shows: the workers' and the back's own counts added up, and what the back sees."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class _Server(Collector):
         yield entered
 
     def _counts(self) -> Iterator[Metric]:
+        self._desk.tally.write()
         meters = read_meters(self._desk.places.meters)
         seconds = HistogramMetricFamily(
             "tahona_request_seconds", "Requests by route and status.", labels=["method", "route", "status"]
@@ -53,7 +54,7 @@ class _Server(Collector):
             buckets = list(zip(ends, accumulate(timings.buckets), strict=True))
             seconds.add_metric([method, route, str(status)], buckets, timings.seconds)
         yield seconds
-        rows = CounterMetricFamily("tahona_predicted_rows", "Rows that the workers predicted.", labels=["version"])
+        rows = CounterMetricFamily("tahona_predicted_rows", "Rows that were predicted.", labels=["version"])
         for version, count in sorted(meters.rows.items()):
             rows.add_metric([version], count)
         yield rows

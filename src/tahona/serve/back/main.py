@@ -106,8 +106,9 @@ def _serve(
         from tahona.serve.back.app import make_app
         from tahona.serve.back.desk import Desk
         from tahona.serve.back.listening import listen
+        from tahona.serve.back.tally import Tally
 
-        desk = Desk(opened, places, troubles, keeper, log, drainer, spool, workshop, end)
+        desk = Desk(opened, places, troubles, keeper, log, drainer, spool, workshop, Tally(places.meters), end)
         listen(make_app(desk), given.uds, end)
     finally:
         end.come()

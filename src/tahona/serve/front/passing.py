@@ -132,6 +132,8 @@ class Passage:
         ]
         headers += [(b"x-request-id", visit.id.encode()), *visit.extra]
         visit.status = answer.status_code
+        visit.rows = int(answer.headers.get("x-tahona-rows", 0))
+        visit.version = int(answer.headers.get("x-tahona-version", 0))
         await visit.send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
         try:
             async for piece in answer.aiter_raw():

@@ -95,7 +95,8 @@ async def invocations(request: Request, desk: AtDesk, key: AskedBy) -> Response:
         raise _told(why.status, why.detail, why.where, why.fix) from None
     except InputError as error:
         raise _told(400, error.what, error.where, error.fix) from None
-    return Response(msgspec.json.encode({"predictions": rows}), media_type="application/json")
+    body = msgspec.json.encode({"predictions": rows})
+    return Response(body, media_type="application/json", headers=asked.headers())
 
 
 def _told(status: int, what: str, where: str, fix: str) -> Refused:

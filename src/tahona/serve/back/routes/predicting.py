@@ -13,6 +13,7 @@ from tahona.serve.back.asking import body_of, media_type, not_utf8, rows_of
 from tahona.serve.back.csv_answers import answered_table, pieces_of, received_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.refusing import Refused
+from tahona.serve.front.rows import Reader
 
 router = APIRouter(tags=["predicting"])
 
@@ -127,7 +128,7 @@ async def predict(
     if kind == "text/csv":
         if explain:
             raise Refused(422, "explanations are for rows in JSON", where="explain", fix="send the rows as JSON")
-        return await _table(request, desk, asked, charset, row_id)
+        return await _table(request, desk, asked, ready.reader, charset, row_id)
     if kind != "application/json" or not_utf8(charset):
         raise Refused(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
     sent = await rows_of(await body_of(request, limits.body), ready.reader)
@@ -141,11 +142,15 @@ async def predict(
     else:
         scored = await desk.batcher.score(bundle, sent.rows)
     ids = write_down(desk, asked, sent.rows, scored)
-    return Response(answer(asked, scored, ids, sent.warning, told), media_type="application/json")
+    body = answer(asked, scored, ids, sent.warning, told)
+    return Response(body, media_type="application/json", headers=asked.headers())
 
 
-async def _table(request: Request, desk: Desk, asked: Asked, charset: str, row_id: str | None) -> Response:
+async def _table(
+    request: Request, desk: Desk, asked: Asked, reader: Reader, charset: str, row_id: str | None
+) -> Response:
     async with received_table(request, desk.opened.project.serve.limits.body) as file:
-        output, told = await desk.batcher.aside(partial(answered_table, desk, asked, file, charset, row_id))
+        output, told = await desk.batcher.aside(partial(answered_table, desk, asked, reader, file, charset, row_id))
     read = next((str(finding.facts["details"]) for finding in told if finding.kind == "read_as"), "")
-    return StreamingResponse(pieces_of(output), media_type="text/csv; charset=utf-8", headers={READ_AS: read})
+    headers = {READ_AS: read, **asked.headers()}
+    return StreamingResponse(pieces_of(output), media_type="text/csv; charset=utf-8", headers=headers)
