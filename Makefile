@@ -23,7 +23,7 @@ demo: setup  ## run the breast-cancer example from data to champion
 	$(BIN)/tahona run -C examples/breast_cancer
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=20
 
 lowest: requirements/lowest.txt  ## run the quick tests on the oldest versions that pyproject.toml admits
 	$(PYTHON) -m venv $(VENV)-lowest
