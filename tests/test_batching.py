@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer
 
 from tahona.bundle import predict as predict_module
 from tahona.bundle.bundle import Bundle, Cleaning, Member
-from tahona.bundle.predict import DROPPED
+from tahona.bundle.predict import DROPPED, Scored
 from tahona.errors import DataError
 from tahona.learn.calibration import Calibrator
 from tahona.learn.columns import infer_schema, to_columns, to_labels
@@ -53,7 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
         seen.append((len(next(iter(columns.values()))), threading.current_thread().name))
         return whole(bundle, columns)
 
-    monkeypatch.setattr(batching, "score", counted)
+    monkeypatch.setattr(predict_module, "score", counted)
     return seen
 
 
@@ -98,14 +98,14 @@ def test_requests_that_come_while_the_thread_works_are_taken_together_next(neigh
     """The first is scored alone and at once; those that came meanwhile make one call."""
     bundle, rows = neighbours
     working, go_on = threading.Event(), threading.Event()
-    counted = batching.score
+    counted = predict_module.score
 
     def held(bundle, columns):
         working.set()
         assert go_on.wait(10)
         return counted(bundle, columns)
 
-    monkeypatch.setattr(batching, "score", held)
+    monkeypatch.setattr(predict_module, "score", held)
 
     async def ask() -> None:
         batcher = Batcher()
@@ -128,7 +128,7 @@ def test_no_answer_mixes_two_versions(neighbours, calls):
     bundle, rows = neighbours
     other = replace(bundle, threshold=0.0, version=2)
 
-    async def ask() -> list[batching.Scored]:
+    async def ask() -> list[Scored]:
         batcher = Batcher()
         asked = [batcher.score(one, rows[:1]) for one in (bundle, other, bundle, other)]
         return await asyncio.gather(*asked)
@@ -169,13 +169,13 @@ def test_a_cleaning_function_sees_one_request_at_a_time(neighbours):
 
 def test_an_error_of_ours_reaches_everybody_of_the_batch_and_the_next_batch_is_scored(neighbours, monkeypatch):
     bundle, rows = neighbours
-    whole = batching.score
+    whole = predict_module.score
 
     def broken(bundle, columns):
-        monkeypatch.setattr(batching, "score", whole)
+        monkeypatch.setattr(predict_module, "score", whole)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(batching, "score", broken)
+    monkeypatch.setattr(predict_module, "score", broken)
 
     async def ask() -> list[object]:
         batcher = Batcher()

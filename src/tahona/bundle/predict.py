@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tahona.bundle.bundle import Bundle
+    from tahona.core.schema import Column
 
 DROPPED = "dropped by a cleaning function"
+MOST_LEVELS = 1000
+"""A schema lists at most so many levels of a category: a full list does not tell what is unseen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """Rows behind the cleaning functions: which were kept of how many, and their columns."""
+
+    count: int
+    kept: NDArray[np.int64]
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the bundle says of raw rows, in their order."""
+
+    labels: NDArray[Any]
+    """(n,) texts; None where a cleaning function dropped the row."""
+    probabilities: NDArray[np.float64]
+    """(n, k); NaN where the row was dropped."""
+    warnings: NDArray[Any]
+    """(n,) texts, joined by semicolons."""
 
 
 def predict_frame(
@@ -34,29 +59,13 @@ def predict_frame(
     is missing or a cell has the wrong type; ``first`` is how many rows of the caller's table stand before these, so
     that the message names the row's place in it.
     """
-    count = len(rows)
-    if count == 0:
-        raise DataError("there are no rows to predict", fix="send at least one row")
-    kept, columns = raw_columns(bundle, rows, first, coded=True)
-    if not kept.size:
-        return _answers(bundle, np.full(count, None), np.full((count, len(bundle.schema.labels)), np.nan), DROPPED)
-    proba, codes = score(bundle, columns)
-    labels: NDArray[Any] = np.full(count, None, dtype=object)
-    labels[kept] = np.asarray(bundle.schema.labels, dtype=object)[codes]
-    warnings: NDArray[Any] = np.full(count, DROPPED, dtype=object)
-    warnings[kept] = row_warnings(bundle, columns)
-    full = np.full((count, proba.shape[1]), np.nan)
-    full[kept] = proba
-    return _answers(bundle, labels, full, warnings)
-
-
-def _answers(
-    bundle: Bundle, labels: NDArray[Any], proba: NDArray[np.float64], warnings: NDArray[Any] | str
-) -> pd.DataFrame:
     import pandas as pd
 
-    columns = {f"probability_{label}": proba[:, code] for code, label in enumerate(bundle.schema.labels)}
-    return pd.DataFrame({"label": labels, **columns, "version": bundle.version, "warnings": warnings})
+    if len(rows) == 0:
+        raise DataError("there are no rows to predict", fix="send at least one row")
+    scored = score_read(bundle, [Read(len(rows), *raw_columns(bundle, rows, first, coded=True))])[0]
+    classes = {f"probability_{label}": scored.probabilities[:, code] for code, label in enumerate(bundle.schema.labels)}
+    return pd.DataFrame({"label": scored.labels, **classes, "version": bundle.version, "warnings": scored.warnings})
 
 
 def raw_columns(
@@ -101,6 +110,36 @@ def _placed(kept: NDArray[np.int64], first: int) -> Iterator[None]:
         raise DataError(error.what, where=f"{error.where[: named.start()]}row {row:,}", fix=error.fix) from None
 
 
+def score_read(bundle: Bundle, requests: Sequence[Read]) -> list[Scored]:
+    """Score several requests' columns at once."""
+    ends = np.cumsum([each.kept.size for each in requests], dtype=np.int64)
+    if not ends.size or ends[-1] == 0:
+        return [_dropped(bundle, each.count) for each in requests]
+    parts = [each.columns for each in requests if each.kept.size]
+    columns = (
+        parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    )
+    proba, codes = score(bundle, columns)
+    warnings = row_warnings(bundle, columns)
+    labels = np.asarray(bundle.schema.labels, dtype=object)[codes]
+    answers = []
+    for each, end in zip(requests, ends.tolist(), strict=True):
+        rows = slice(end - each.kept.size, end)
+        answer = _dropped(bundle, each.count)
+        answer.labels[each.kept] = labels[rows]
+        answer.probabilities[each.kept] = proba[rows]
+        answer.warnings[each.kept] = warnings[rows]
+        answers.append(answer)
+    return answers
+
+
+def _dropped(bundle: Bundle, count: int) -> Scored:
+    """Return the answer to rows that the cleaning functions dropped."""
+    labels: NDArray[Any] = np.full(count, None, dtype=object)
+    warnings: NDArray[Any] = np.full(count, DROPPED, dtype=object)
+    return Scored(labels, np.full((count, len(bundle.schema.labels)), np.nan), warnings)
+
+
 def score(bundle: Bundle, columns: Columns) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return calibrated probabilities (n, k) and decided class codes (n,)."""
     parts = {m.model.family: m.calibrator.apply(m.model.scores(columns)) for m in bundle.members}
@@ -118,15 +157,10 @@ def row_warnings(bundle: Bundle, columns: Columns) -> NDArray[Any]:
         values = columns.get(column.name)
         if values is None:
             continue
-        if column.kind == "category" and column.levels and len(column.levels) < MOST_LEVELS:
-            bad = _unseen(values, column.levels)
-            said = f"unseen category in {column.name}; "
-        elif column.kind in {"numeric", "datetime"} and column.low is not None and column.high is not None:
-            with np.errstate(invalid="ignore"):
-                bad = (values < column.low) | (values > column.high)
-            said = f"{column.name} outside the training range; "
+        if column.kind == "category":
+            bad, said = unseen(column, values), f"unseen category in {column.name}; "
         else:
-            continue
+            bad, said = np.logical_or(*outside(column, values)), f"{column.name} outside the training range; "
         if bad.any():
             found[bad] = found[bad] + said
     some = np.flatnonzero(found != "")
@@ -134,16 +168,22 @@ def row_warnings(bundle: Bundle, columns: Columns) -> NDArray[Any]:
     return found
 
 
-MOST_LEVELS = 1000
-"""A schema lists at most so many levels of a category: a full list does not tell what is unseen."""
-
-
-def _unseen(values: NDArray[Any] | Coded, levels: tuple[str, ...]) -> NDArray[np.bool_]:
+def unseen(column: Column, values: NDArray[Any] | Coded) -> NDArray[np.bool_]:
+    """Tell which cells have a category that training did not see, as far as the column's list says."""
     import pandas as pd
 
+    if column.kind != "category" or not 0 < len(column.levels) < MOST_LEVELS:
+        return np.zeros(len(values), dtype=bool)
     if isinstance(values, Coded):
-        known = {None, *levels}
+        known = {None, *column.levels}
         return values.each(lambda text: text not in known, bool)
-
     series = pd.Series(values, dtype=object)
-    return (series.notna() & ~series.isin(levels)).to_numpy(dtype=bool)
+    return (series.notna() & ~series.isin(column.levels)).to_numpy(dtype=bool)
+
+
+def outside(column: Column, values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which cells are below, and which above, what training saw of a number or a time."""
+    if column.low is None or column.high is None:
+        return np.zeros(len(values), dtype=bool), np.zeros(len(values), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        return values < column.low, values > column.high

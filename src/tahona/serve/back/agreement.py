@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tahona.bundle.predict import MOST_LEVELS
+from tahona.bundle.predict import outside, unseen
 from tahona.core.schema import Column, Schema
 from tahona.errors import DataError
 from tahona.learn.labels import to_labels
 from tahona.learn.reading import read_column
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Document = dict[str, Any]
@@ -57,18 +56,12 @@ def agreement(train: Schema, test: pd.DataFrame, *, dropped: frozenset[str] = fr
 
 
 def _unseen(column: Column, values: np.ndarray[Any, Any]) -> list[Document]:
-    if column.kind != "category" or not 0 < len(column.levels) < MOST_LEVELS:
-        return []
-    levels = frozenset(column.levels)
-    strange = [value for value in values.tolist() if value is not None and value not in levels]
+    strange = values[unseen(column, values)].tolist()
     return [{"column": column.name, "levels": len(set(strange)), "rows": len(strange)}] if strange else []
 
 
 def _beyond(column: Column, values: np.ndarray[Any, Any]) -> list[Document]:
-    if column.low is None or column.high is None:
-        return []
-    with np.errstate(invalid="ignore"):
-        low, high = int((values < column.low).sum()), int((values > column.high).sum())
+    low, high = (int(bad.sum()) for bad in outside(column, values))
     return [{"column": column.name, "rows_below": low, "rows_above": high}] if low or high else []
 
 

@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 from starlette.requests import Request
 
+from tahona.bundle.predict import Scored, score_read
 from tahona.clock import now
 from tahona.core.records import Prediction
-from tahona.serve.back.batching import Row, Scored, read_rows, score_read
+from tahona.serve.back.batching import Row, read_rows
 from tahona.serve.front.model import decision
 
 if TYPE_CHECKING:

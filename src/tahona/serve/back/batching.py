@@ -11,17 +11,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tahona.bundle.predict import DROPPED, raw_columns, row_warnings, score
+from tahona.bundle.predict import Read, Scored, raw_columns, score_read
 from tahona.errors import DataError
 
 if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
-    from tahona.learn.columns import Columns
 
 MOST_ROWS = 10_000
 """Rows that are scored in one go; a request of more is scored alone."""
@@ -30,18 +26,6 @@ ASIDE = 2
 
 Row = Mapping[str, object]
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """What the bundle says of a request's rows, in their order."""
-
-    labels: NDArray[Any]
-    """(n,) texts; None where a cleaning function dropped the row."""
-    probabilities: NDArray[np.float64]
-    """(n, k); NaN where the row was dropped."""
-    warnings: NDArray[Any]
-    """(n,) texts, joined by semicolons."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,15 +89,6 @@ class Batcher:
         self._others.shutdown()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Read:
-    """A request's rows behind the cleaning functions: which were kept of how many, and their columns."""
-
-    count: int
-    kept: NDArray[np.int64]
-    columns: Columns
-
-
 def read_rows(bundle: Bundle, rows: Sequence[Row]) -> Read:
     """Read and clean raw rows. Raise DataError naming column and row of what cannot be read."""
     return Read(len(rows), *raw_columns(bundle, rows))
@@ -146,33 +121,3 @@ def _read_or_error(bundle: Bundle, rows: Sequence[Row]) -> Read | DataError:
         return read_rows(bundle, rows)
     except DataError as error:
         return error
-
-
-def score_read(bundle: Bundle, requests: Sequence[Read]) -> list[Scored]:
-    """Score several requests' columns at once."""
-    ends = np.cumsum([each.kept.size for each in requests], dtype=np.int64)
-    if not ends.size or ends[-1] == 0:
-        return [_dropped(bundle, each.count) for each in requests]
-    parts = [each.columns for each in requests if each.kept.size]
-    columns = (
-        parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    )
-    proba, codes = score(bundle, columns)
-    warnings = row_warnings(bundle, columns)
-    labels = np.asarray(bundle.schema.labels, dtype=object)[codes]
-    answers = []
-    for each, end in zip(requests, ends.tolist(), strict=True):
-        rows = slice(end - each.kept.size, end)
-        answer = _dropped(bundle, each.count)
-        answer.labels[each.kept] = labels[rows]
-        answer.probabilities[each.kept] = proba[rows]
-        answer.warnings[each.kept] = warnings[rows]
-        answers.append(answer)
-    return answers
-
-
-def _dropped(bundle: Bundle, count: int) -> Scored:
-    """Return the answer to rows that the cleaning functions dropped."""
-    labels: NDArray[Any] = np.full(count, None, dtype=object)
-    warnings: NDArray[Any] = np.full(count, DROPPED, dtype=object)
-    return Scored(labels, np.full((count, len(bundle.schema.labels)), np.nan), warnings)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tahona.serve.back.examiner import reply
+from tahona.serve.back.examiner import project_of, reply
 
 
 def main() -> None:
@@ -23,11 +22,10 @@ def _check(order: Mapping[str, Any]) -> dict[str, Any]:
     from tahona.bundle.bundle import load_bundle
     from tahona.lifecycle.registry import bind_cleaning
     from tahona.project.functions import load_functions
-    from tahona.project.model import Project
     from tahona.serve.back.checking import check_table
     from tahona.sources.limits import Limits
 
-    project = Project.model_validate_json(json.dumps(order["project"])).model_copy(update={"root": Path(order["root"])})
+    project = project_of(order)
     bundle = load_bundle(Path(order["bundle"]))
     if bundle.cleaning.functions:
         bundle = replace(bundle, clean=bind_cleaning(load_functions(project), bundle))

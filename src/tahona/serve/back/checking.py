@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tahona.bundle.predict import MOST_LEVELS, raw_columns, score
+from tahona.bundle.predict import outside, raw_columns, score, unseen
 from tahona.bundle.raw import column_forms
-from tahona.core.bootstrap import resamples_for
-from tahona.core.metrics import compute, metric_names, with_intervals
 from tahona.errors import DataError, InputError
 from tahona.learn.dates import read_times
 from tahona.learn.labels import to_labels
+from tahona.serve.back.measuring import measured
 from tahona.sources.cells import NUMBER
 from tahona.sources.file import FileSource
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tahona.bundle.bundle import Bundle
-    from tahona.core.schema import Column, Form, Schema
+    from tahona.core.schema import Form, Schema
     from tahona.learn.columns import Columns
     from tahona.project.model import Project
     from tahona.sources.limits import Limits
@@ -229,23 +228,13 @@ def _beyond(schema: Schema, columns: Columns, kept: NDArray[np.int64]) -> Iterat
     """Give the columns with levels that training did not see, or values outside its range."""
     for column in schema.features:
         values = columns[column.name]
-        bad, said = _strange(column, values)
+        if column.kind == "category":
+            bad, kind, said = unseen(column, values), "unseen_level", "levels that training did not see"
+        else:
+            bad = np.logical_or(*outside(column, values))
+            kind, said = "out_of_range", "values outside the range that training saw"
         if bad.any():
-            yield _finding(
-                said[0], column.name, int(bad.sum()), len(values), said[1], first=int(kept[bad.argmax()]) + 1
-            )
-
-
-def _strange(column: Column, values: NDArray[Any]) -> tuple[NDArray[np.bool_], tuple[str, str]]:
-    if column.kind == "category" and 0 < len(column.levels) < MOST_LEVELS:
-        levels = {*column.levels, None}
-        unseen = np.fromiter((value not in levels for value in values.tolist()), dtype=bool, count=len(values))
-        return unseen, ("unseen_level", "levels that training did not see")
-    if column.kind in ("numeric", "datetime") and column.low is not None and column.high is not None:
-        with np.errstate(invalid="ignore"):
-            outside = (values < column.low) | (values > column.high)
-        return outside, ("out_of_range", "values outside the range that training saw")
-    return np.zeros(len(values), dtype=bool), ("", "")
+            yield _finding(kind, column.name, int(bad.sum()), len(values), said, first=int(kept[bad.argmax()]) + 1)
 
 
 def _judged(
@@ -265,22 +254,9 @@ def _judged(
         )
     if not known.any():
         return {"labelled_rows": 0}
-    y, proba, codes = labels[known], proba[known], codes[known]
-    cost = project.decision.prices if bundle.schema.binary else None
-    names, classes = metric_names(cost=cost is not None), len(bundle.schema.labels)
-    if len(y) > INTERVAL_ROWS:
-        values = compute(names, y, proba, codes, cost=cost, classes=classes)
-        metrics = {name: {"value": _number(value), "low": None, "high": None} for name, value in values.items()}
-    else:
-        found = with_intervals(names, y, proba, codes, cost=cost, resamples=resamples_for(len(y)), classes=classes)
-        metrics = {
-            name: {key: _number(each) for key, each in interval.to_dict().items()} for name, interval in found.items()
-        }
+    y = labels[known]
+    metrics = measured(project, bundle, y, proba[known], codes[known], intervals=len(y) <= INTERVAL_ROWS)
     return {"labelled_rows": len(y), "metrics": metrics}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _finding(

@@ -14,14 +14,13 @@ import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from tahona.bundle.predict import raw_columns
+from tahona.bundle.predict import Read, Scored, raw_columns, score_read
 from tahona.bundle.raw import column_forms
 from tahona.errors import DataError
 from tahona.lifecycle.answer_file import csv_lines
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.answering import Asked, write_down
 from tahona.serve.back.asking import pieces_of_body, too_many, unknown
-from tahona.serve.back.batching import Read, Scored, score_read
 from tahona.serve.back.refusing import Refused
 from tahona.serve.front.mistakes import MOST_EXTRA
 from tahona.sources.encoding import check_encoding

@@ -50,14 +50,17 @@ class Order:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Order:
-        from tahona.project.model import Project
         from tahona.sources.limits import Limits
 
-        project = Project.model_validate_json(json.dumps(data["project"])).model_copy(
-            update={"root": Path(data["root"])}
-        )
         test = Path(data["test"]) if data["test"] else None
-        return cls(Path(data["train"]), test, data["target"], project, Limits(**data["limits"]))
+        return cls(Path(data["train"]), test, data["target"], project_of(data), Limits(**data["limits"]))
+
+
+def project_of(order: Mapping[str, Any]) -> Project:
+    """Return the project by which the tables of an order are read."""
+    from tahona.project.model import Project
+
+    return Project.model_validate_json(json.dumps(order["project"])).model_copy(update={"root": Path(order["root"])})
 
 
 def main() -> None:

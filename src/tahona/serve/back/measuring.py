@@ -26,8 +26,6 @@ def measure_file(project: Project, bundle: Bundle, file: Path, *, where: str) ->
 
     from tahona.bundle.predict import raw_columns, score
     from tahona.bundle.raw import column_forms
-    from tahona.core.bootstrap import resamples_for
-    from tahona.core.metrics import metric_names, with_intervals
     from tahona.errors import DataError
     from tahona.learn.labels import to_labels
     from tahona.project.model import DataPart
@@ -52,15 +50,38 @@ def measure_file(project: Project, bundle: Bundle, file: Path, *, where: str) ->
     if not known.any():
         return {"rows": rows, "rows_with_label": 0, "metrics": {}}
     proba, decided = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
-    prices = project.decision.prices
-    names = metric_names(cost=prices is not None and schema.binary)
-    resamples = resamples_for(int(known.sum()))
-    found = with_intervals(
-        names, y[known], proba[known], decided[known],
-        cost=prices, resamples=resamples, seed=project.split.seed, classes=len(schema.labels),
-    )  # fmt: skip
-    metrics = {
-        name: {part: None if math.isnan(value) else value for part, value in interval.to_dict().items()}
+    metrics = measured(project, bundle, y[known], proba[known], decided[known], seed=project.split.seed)
+    return {"rows": rows, "rows_with_label": int(known.sum()), "metrics": metrics}
+
+
+def measured(
+    project: Project,
+    bundle: Bundle,
+    y: NDArray[Any],
+    proba: NDArray[Any],
+    decided: NDArray[Any],
+    *,
+    seed: int = 0,
+    intervals: bool = True,
+) -> dict[str, dict[str, float | None]]:
+    """Return the metrics on rows whose labels are known, as value, low and high; null for what does not exist there.
+
+    Without ``intervals``, low and high do not.
+    """
+    from tahona.core.bootstrap import resamples_for
+    from tahona.core.metrics import compute, metric_names, with_intervals
+    from tahona.core.records import Interval
+
+    cost = project.decision.prices if bundle.schema.binary else None
+    names, classes = metric_names(cost=cost is not None), len(bundle.schema.labels)
+    if intervals:
+        found = with_intervals(
+            names, y, proba, decided, cost=cost, resamples=resamples_for(len(y)), seed=seed, classes=classes
+        )
+    else:
+        values = compute(names, y, proba, decided, cost=cost, classes=classes)
+        found = {name: Interval(value, math.nan, math.nan) for name, value in values.items()}
+    return {
+        name: {part: value if math.isfinite(value) else None for part, value in interval.to_dict().items()}
         for name, interval in found.items()
     }
-    return {"rows": rows, "rows_with_label": int(known.sum()), "metrics": metrics}
