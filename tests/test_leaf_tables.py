@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from lightgbm import Booster, LGBMClassifier
 
-from tahona.learn.families import FAMILIES, leaf_tables
-from tahona.learn.families.leaf_tables import leaf_tables as read
+from tahona.learn.families import FAMILIES
+from tahona.scorer import leaf_tables
+from tahona.scorer.leaf_tables import leaf_tables as read
 
 ROWS = 4_000
 

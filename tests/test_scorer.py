@@ -26,7 +26,7 @@ from tahona.bundle.trees import Nodes, model_text, zero_columns
 from tahona.errors import DataError, IntegrityError
 from tahona.learn.columns import to_columns
 from tahona.learn.tables import date_parts
-from tahona.scorer import NotCompiledError, Scorer, load_scorer, why_slow
+from tahona.scorer import NotCompiledError, Scorer, leaf_tables, load_scorer, why_slow
 from tahona.scorer.lightgbm import Asker, Trees
 from tahona.scorer.times import PARTS, parts
 
@@ -92,7 +92,7 @@ def assert_same(scorer: Scorer, bundle: Bundle, rows: list[dict[str, object]]) -
     assert np.array([answer[1] for answer in alone]).tobytes() == whole[columns].to_numpy().tobytes()
     assert [scorer.labels[answer[0]] for answer in alone] == whole["label"].tolist()
     assert ["; ".join(answer[2]) for answer in alone] == whole["warnings"].tolist()
-    assert scorer.score_many(made) == alone
+    assert scorer.score_many(made) == scorer.score_some(made) == alone
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -398,6 +398,23 @@ def test_a_light_bundle_predicts_without_the_libraries_that_fitted_it(case: str,
         check=True,
     )
     assert json.loads(done.stdout) == [bundle.predict(rows)["probability_1"].tolist(), []]
+
+
+@pytest.mark.parametrize("case", ["lightgbm", "two fits", "a mixture"])
+def test_many_rows_ask_tables_to_the_same_bits(case: str, tmp_path: Path, monkeypatch) -> None:
+    """From some row on; and a row that is refused leaves nothing behind for those that come after it."""
+    monkeypatch.setattr(leaf_tables, "WORTH", 1_000)
+    frame = varied_table(2)
+    rows = kept(fitted(frame, CASES[case], target="label", types={"note": "id"}), tmp_path / "made.tahona", frame)
+    scorer = load_scorer(tmp_path / "made.tahona")
+    made = [scorer.row(row) for row in rows]
+    alone = [scorer.score(row) for row in made]
+    refused = scorer.row(rows[0] | {"day": "soon"})
+    for _ in range(4):
+        assert scorer.score_some(made) == scorer.score_many(iter(made)) == alone
+        with pytest.raises(DataError, match="column 'day'"):
+            scorer.score_some([*made, refused])
+    assert leaf_tables.tables_for(scorer._parts.trees("members/0/model.txt"), np.empty((0, 0))) is not None
 
 
 def test_score_many_may_be_called_beside_score(plain) -> None:

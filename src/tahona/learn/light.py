@@ -21,22 +21,6 @@ Head = Mapping[str, Any]
 _PLAIN_LINKS = ("logistic", "softmax", "margin")
 
 
-class LightTrees:
-    """As much of LightGBM's Booster as prediction asks of it; one thread, dense matrices."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._trees = Trees(text.encode("utf-8"))
-
-    def model_to_string(self) -> str:
-        return self._text
-
-    def predict(self, matrix: NDArray[Any], *, num_threads: int = 1, raw_score: bool = False) -> NDArray[np.float64]:
-        assert num_threads == 1
-        found = self._trees.ask_many(np.ascontiguousarray(matrix, dtype=np.float64), "raw" if raw_score else "normal")
-        return found[:, 0] if found.shape[1] == 1 else found
-
-
 class LightLinear:
     """The attributes of scikit-learn's linear estimators that prediction reads."""
 
@@ -45,7 +29,7 @@ class LightLinear:
         self.intercept_ = np.array(intercepts)
 
 
-LIGHT = (LightTrees, LightLinear)
+LIGHT = (Trees, LightLinear)
 
 
 def light_estimators(heads: Sequence[Head], folder: Path, *, texts: bool) -> tuple[Estimator, ...] | None:
@@ -53,7 +37,7 @@ def light_estimators(heads: Sequence[Head], folder: Path, *, texts: bool) -> tup
     found: list[Estimator] = []
     for head in heads:
         if head["engine"] == "lightgbm" and not texts:
-            found.append(LightTrees((folder / head["file"]).read_text("utf-8")))
+            found.append(Trees((folder / head["file"]).read_bytes()))
         elif head["engine"] == "linear" and head["link"] in _PLAIN_LINKS and not head.get("floor"):
             found.append(LightLinear(np.load(folder / head["coefficients"], allow_pickle=False), head["intercepts"]))
         else:

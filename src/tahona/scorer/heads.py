@@ -6,7 +6,6 @@ probability or margin per class that the training rows showed.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +17,12 @@ from numpy.typing import NDArray
 
 from tahona.scorer.encoding import Cell, Hot, Piece, Row, Words
 from tahona.scorer.errors import NotCompiledError
+from tahona.scorer.gathering import Gathered
 from tahona.scorer.lightgbm import Asker, fail
+from tahona.scorer.links import LINKS, Scores, write_softmax
 from tahona.scorer.parts import Parts
-from tahona.scorer.source import Source, summed
+from tahona.scorer.source import Source
 
-Scores = tuple[str, ...]
 _TINY = 2e-35
 """Above what LightGBM takes for 0."""
 
@@ -36,18 +36,36 @@ def write_head(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) 
 
 
 def _lightgbm(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
-    asker = Asker(parts.trees(head["file"]), row.width, output="normal")
-    _ask(source, asker, row)
-    scores = source.bind(asker.scores)
-    if len(asker.scores) == 1:
+    trees = parts.trees(head["file"])
+    if source.gathered is not None and row.plain == row.width:  # rows of words are wide
+        gathered = Gathered(trees, row.width)
+        source.gathered.append(gathered)
+        _fill(source, gathered.row, row)
+        source.add(f"{source.bind(gathered.rows.extend)}({source.bind(gathered.row)})")
+        scores = source.let("(yield)")
+    else:
+        asker = Asker(trees, row.width, output="normal")
+        _ask(source, asker, row)
+        scores = source.bind(asker.scores)
+    if trees.classes == 1:
         positive = source.let(f"{scores}[0]")
         return source.let(f"1.0 - {positive}"), positive
-    return tuple(source.let(f"{scores}[{place}]") for place in range(len(asker.scores)))
+    return tuple(source.let(f"{scores}[{place}]") for place in range(trees.classes))
 
 
 def _ask(source: Source, asker: Asker, row: Row) -> None:
     """Write the row into the place where it is asked, and ask it."""
+    words = _fill(source, asker.row, row)
+    arguments = ", ".join(source.bind(argument) for argument in asker.arguments)
+    source.bind(asker)  # lives as long as the function
+    source.add(f"if {source.bind(asker.ask)}({arguments}): {source.bind(fail)}()")
     cells = source.bind(asker.row)
+    source.add(*(f"for place in {columns}: {cells}[place] = 0.0" for columns in words))
+
+
+def _fill(source: Source, place: array[float], row: Row) -> list[str]:
+    """Write the row into its place; return the names of the columns of words there, which hold zeros before."""
+    cells = source.bind(place)
     words = []
     for piece in row.pieces:
         if isinstance(piece, Cell):
@@ -57,11 +75,7 @@ def _ask(source: Source, asker: Asker, row: Row) -> None:
         else:
             source.add(f"for place, value in zip({piece.columns}, {piece.values}): {cells}[place] = value")
             words.append(piece.columns)
-    arguments = ", ".join(source.bind(argument) for argument in asker.arguments)
-    source.bind(asker)  # lives as long as the function
-    source.add(f"if {source.bind(asker.ask)}({arguments}): {source.bind(fail)}()")
-    for columns in words:
-        source.add(f"for place in {columns}: {cells}[place] = 0.0")
+    return words
 
 
 def _forest(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> Scores:
@@ -107,7 +121,7 @@ def _histograms(source: Source, head: Mapping[str, Any], row: Row, parts: Parts)
         pieces.append(Cell(place, value))
     _ask(source, asker, replace(row, pieces=tuple(pieces)))
     scores = source.bind(asker.scores)
-    return _LINKS[head["link"]](source, [source.let(f"{scores}[{place}]") for place in range(len(asker.scores))])
+    return LINKS[head["link"]](source, [source.let(f"{scores}[{place}]") for place in range(len(asker.scores))])
 
 
 def _careful(source: Source, row: Row, zeros: Sequence[int], least: float = 0.0) -> Row:
@@ -134,7 +148,7 @@ def _linear(source: Source, head: Mapping[str, Any], row: Row, parts: Parts) -> 
     product = _sparse_products if row.sparse else _dense_products
     sums = product(source, row, weights)
     margins = [source.let(f"{total} + {bias!r}") for total, bias in zip(sums, intercepts, strict=True)]
-    return _LINKS[head["link"]](source, margins)
+    return LINKS[head["link"]](source, margins)
 
 
 def _floored(piece: Piece) -> Piece:
@@ -231,46 +245,6 @@ def _constant(source: Source, head: Mapping[str, Any], _row: Row, _parts: Parts)
     return tuple(source.let(repr(float(share))) for share in head["shares"])
 
 
-def write_logistic(source: Source, margins: Sequence[str]) -> Scores:
-    """Write both probabilities from the margin of class 1."""
-    positive = source.let(f"{source.bind(expit)}({margins[0]})")
-    return source.let(f"1.0 - {positive}"), positive
-
-
-def write_softmax(source: Source, margins: Sequence[str]) -> Scores:
-    """Write probabilities from a margin per class."""
-    top = source.let(f"max({', '.join(margins)})")
-    exp = source.bind(np.exp)
-    return _shares(source, [source.let(f"float({exp}({margin} - {top}))") for margin in margins])
-
-
-def _each_against_rest(source: Source, margins: Sequence[str]) -> Scores:
-    return _shares(source, [source.let(f"{source.bind(expit)}({margin})") for margin in margins])
-
-
-def _margins(_source: Source, margins: Sequence[str]) -> Scores:
-    return tuple(margins)
-
-
-def _shares(source: Source, weights: Sequence[str]) -> Scores:
-    total = source.let(summed(weights))
-    return tuple(source.let(f"{weight} / {total}") for weight in weights)
-
-
-def expit(margin: float) -> float:
-    """Return 1 / (1 + exp(-margin)) by the C library, which SciPy asks as well."""
-    try:
-        return 1.0 / (1.0 + math.exp(-margin))
-    except OverflowError:
-        return 0.0
-
-
-_LINKS = {
-    "logistic": write_logistic,
-    "softmax": write_softmax,
-    "one against rest": _each_against_rest,
-    "margin": _margins,
-}
 _WRITERS = {
     "constant": _constant,
     "forest": _forest,

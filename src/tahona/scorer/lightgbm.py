@@ -59,10 +59,17 @@ class Trees:
         self.classes = classes.value
         self.count = classes.value * rounds.value
 
-    def ask_many(self, matrix: NDArray[np.float64], output: Output) -> NDArray[np.float64]:
-        """Return (n, k) answers to contiguous rows, each with the bits that it has alone. Other threads go on."""
+    def predict(
+        self, matrix: NDArray[np.float64], *, num_threads: int = 1, raw_score: bool = False
+    ) -> NDArray[np.float64]:
+        """Return (n,) or (n, classes) answers, each row's with the bits that it has alone, as LightGBM's Booster does.
+
+        There is one thread. Others go on meanwhile.
+        """
+        assert num_threads == 1
+        matrix = np.ascontiguousarray(matrix, dtype=np.float64)
         rows, width = matrix.shape
-        found = np.empty((rows, self.count if output == "leaf" else self.classes))
+        found = np.empty((rows, self.classes))
         _check(
             _library().LGBM_BoosterPredictForMat(
                 self.handle,
@@ -71,7 +78,7 @@ class Trees:
                 ctypes.c_int32(rows),
                 ctypes.c_int32(width),
                 ctypes.c_int(1),  # row after row
-                ctypes.c_int(_OUTPUTS[output]),
+                ctypes.c_int(_OUTPUTS["raw" if raw_score else "normal"]),
                 ctypes.c_int(0),
                 ctypes.c_int(-1),
                 _SETTINGS,
@@ -79,7 +86,26 @@ class Trees:
                 ctypes.c_void_p(found.ctypes.data),
             )
         )
-        return found
+        return found[:, 0] if self.classes == 1 else found
+
+    def model_to_string(self) -> str:
+        """Return the model in LightGBM's text format."""
+        size = ctypes.c_int64()
+        text = ctypes.create_string_buffer(0)
+        for _ in range(2):  # the first call tells how long it is
+            text = ctypes.create_string_buffer(size.value)
+            _check(
+                _library().LGBM_BoosterSaveModelToString(
+                    self.handle,
+                    ctypes.c_int(0),
+                    ctypes.c_int(-1),
+                    ctypes.c_int(0),
+                    ctypes.c_int64(size.value),
+                    ctypes.byref(size),
+                    text,
+                )
+            )
+        return text.value.decode("utf-8")
 
     def __del__(self) -> None:
         if self.handle:

@@ -10,7 +10,8 @@ from typing import Any
 from tahona.core.schema import Column
 from tahona.scorer.calibrating import write_calibrating
 from tahona.scorer.encoding import write_encoding
-from tahona.scorer.heads import Scores, write_head
+from tahona.scorer.heads import write_head
+from tahona.scorer.links import Scores
 from tahona.scorer.parts import Parts
 from tahona.scorer.source import Source, summed
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tahona.scorer.errors import NotCompiledError
+
+if TYPE_CHECKING:
+    from tahona.scorer.gathering import Gathered
 
 MOST_LINES = 50_000
 """Of a function: they take Python a second. Hundreds of classes times hundreds of columns make more."""
@@ -14,7 +17,9 @@ MOST_LINES = 50_000
 class Source:
     """Lines of a function's body. Nothing of a bundle's text enters them but numbers: texts are bound to names."""
 
-    def __init__(self) -> None:
+    def __init__(self, gathered: list[Gathered] | None = None) -> None:
+        """With ``gathered``, to which what gathers rows is added, the function is one of many rows (`Steps`)."""
+        self.gathered = gathered
         self._lines: list[str] = []
         self._bound: dict[str, object] = {}
         self._made = 0

@@ -27,8 +27,8 @@ from tahona.learn.families.family import (
     softmax,
     two_columns,
 )
-from tahona.learn.families.leaf_tables import tables_for
 from tahona.project.model import FloatRange, IntRange
+from tahona.scorer.leaf_tables import tables_for
 
 _MOST_CELLS = 50_000_000
 _TEXT_BINS = 64

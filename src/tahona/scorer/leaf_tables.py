@@ -77,32 +77,29 @@ class Cut:
 
     feature: int
     thresholds: Floats | None
-    """Rising; None for a category, whose intervals are its codes."""
+    """Rising, infinity last; None for a category, whose intervals are its codes."""
     size: int
 
     def place(self, values: Floats) -> NDArray[np.intp]:
         """Return each value's interval."""
-        null = np.isnan(values)
-        known = np.where(null, 0.0, values) if null.any() else values
-        if self.thresholds is None:
-            places = np.clip(known, -1.0, self.size).astype(np.intp)
-            places[(places < 0) | (places >= self.size)] = self.size - 1
-        else:
-            places = _intervals(self.thresholds, known)
-        if known is not values:
-            places[null] = self.size - 1
+        if self.thresholds is not None:
+            return _intervals(self.thresholds, values)
+        places = np.fmin(np.fmax(values, -1.0), self.size - 1).astype(np.intp)  # of NaN and -1 these make -1
+        places[places < 0] = self.size - 1
         return places
 
 
 def _intervals(thresholds: Floats, values: Floats) -> NDArray[np.intp]:
-    low, high = values.min(), values.max()
-    if high - low < _WHOLE and abs(low) < 2**40:
-        whole = values.astype(np.intp)
-        if (whole == values).all():
-            first = int(low)
-            table = np.searchsorted(thresholds, np.arange(first, int(high) + 1, dtype=np.float64), side="left")
-            return table[whole - first]
-    return np.searchsorted(thresholds, np.where(np.abs(values) <= _ZERO, 0.0, values), side="left")
+    """Return where the values stand among the thresholds: NaN comes behind infinity."""
+    if len(values) > _WHOLE:
+        low, high = values.min(), values.max()
+        if high - low < _WHOLE and abs(low) < 2**40:  # nor is one of them NaN
+            whole = values.astype(np.intp)
+            if (whole == values).all():
+                first = int(low)
+                table = thresholds.searchsorted(np.arange(first, int(high) + 1, dtype=np.float64))
+                return table[whole - first]
+    return thresholds.searchsorted(values)
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,8 @@ class LeafTables:
     def raw(self, matrix: Floats) -> Floats:
         """Return (n,) sums of leaf values."""
         count = len(matrix)
-        placed = [(self._joint(cuts, matrix), table) for cuts, table in self.groups]
+        columns = np.ascontiguousarray(matrix.T)
+        placed = [(self._joint(cuts, columns), table) for cuts, table in self.groups]
         block = max(16, _BLOCK_BYTES // (8 * self.trees))
         left, found = np.empty((2, block, self.trees), dtype=np.uint64)
         starts = np.arange(self.trees, dtype=np.int64) * MOST_LEAVES
@@ -139,10 +137,10 @@ class LeafTables:
         return total
 
     @staticmethod
-    def _joint(cuts: Sequence[Cut], matrix: Floats) -> NDArray[np.intp]:
-        places = cuts[0].place(matrix[:, cuts[0].feature])
+    def _joint(cuts: Sequence[Cut], columns: Floats) -> NDArray[np.intp]:
+        places = cuts[0].place(columns[cuts[0].feature])
         for cut in cuts[1:]:
-            places = places * cut.size + cut.place(matrix[:, cut.feature])
+            places = places * cut.size + cut.place(columns[cut.feature])
         return places
 
 
@@ -208,7 +206,8 @@ class _Tree:
             return None
         whole = [_numbers(facts, name, int) for name in ("split_feature", "left_child", "right_child")]
         bitset = [_numbers(facts, name, int) for name in ("cat_boundaries", "cat_threshold")]
-        thresholds = _numbers(facts, "threshold", float)
+        written = _numbers(facts, "threshold", float)
+        thresholds = tuple(each if kind & 1 else _off_zero(each) for each, kind in zip(written, decision, strict=True))
         return cls(values, whole[0], thresholds, decision, whole[1], whole[2], bitset[0], bitset[1])
 
     def codes(self, node: int) -> list[int]:
@@ -245,6 +244,13 @@ class _Tree:
         return below
 
 
+def _off_zero(threshold: float) -> float:
+    """Return a threshold that sends what LightGBM takes for zero to where zero goes."""
+    if 0.0 <= threshold < _ZERO:
+        return _ZERO
+    return float(np.nextafter(-_ZERO, -1.0)) if -_ZERO <= threshold < 0.0 else threshold
+
+
 def _cuts(trees: Sequence[_Tree]) -> dict[int, Cut]:
     """Return the intervals of every column that a tree looks at."""
     thresholds: dict[int, set[float]] = {}
@@ -257,8 +263,8 @@ def _cuts(trees: Sequence[_Tree]) -> dict[int, Cut]:
                 thresholds.setdefault(feature, set()).add(tree.threshold[node])
     cuts = {feature: Cut(feature, None, size + 1) for feature, size in codes.items()}
     for feature, found in thresholds.items():
-        rising = np.array(sorted(found))
-        cuts[feature] = Cut(feature, rising, len(rising) + 2)
+        rising = np.array([*sorted(found), np.inf])
+        cuts[feature] = Cut(feature, rising, len(rising) + 1)
     return dict(sorted(cuts.items(), key=lambda item: item[1].size))
 
 
