@@ -11,9 +11,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tahona.errors import DataError
+from tahona.serve.bodies import is_utf8, media_type, unknown
 from tahona.serve.front.entries import Answered, Answers, encode
 from tahona.serve.front.journal import Predicted
-from tahona.serve.front.mistakes import look_again, shown
+from tahona.serve.front.mistakes import look_again
 from tahona.serve.front.model import Compiled, Loaded
 from tahona.serve.front.rows import Reader
 from tahona.serve.front.settings import Settings
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tahona.scorer.scorer import Answer
 
 JSON = b"application/json"
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _MANY = 100
 """Rows above which the scores are made in a thread, so that others are answered meanwhile."""
 _LONG = 100_000
@@ -58,7 +58,7 @@ class Predicting:
         ]
         predicted = Predicted(self._name, self._version, rows, answers, self._features)
         if extra:
-            more = f"unknown column(s) that nothing was made of: {', '.join(shown(extra))}"
+            more = unknown(extra)
             told = [Answered(each.id, each.label, each.probabilities, [*each.warnings, more]) for each in answers]
             answers = told
         visit.rows, visit.version = len(answers), self._version
@@ -71,11 +71,10 @@ class Predicting:
         return look_again(body, self._reader)
 
     async def _scores(self, rows: list[Any]) -> list[Answer]:
-        score = self._scorer.score
         try:
             if len(rows) > _MANY:
                 return await asyncio.to_thread(self._scorer.score_many, rows)
-            return [score(row) for row in rows]
+            return self._scorer.score_some(rows)
         except DataError as error:
             raise self._misfit(rows, error) from None
 
@@ -107,10 +106,10 @@ def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:
     if visit.headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise RefusedError(Problem(415, "the body is packed", fix="send it without Content-Encoding"))
     if kind != JSON:
-        media, charset = _media_type(kind)
+        media, charset = media_type(kind.decode("latin-1"))
         if media == "text/csv":
             return True
-        if media != "application/json" or charset not in _UTF8:
+        if media != "application/json" or not is_utf8(charset):
             raise RefusedError(
                 Problem(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
             )
@@ -118,10 +117,3 @@ def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:
     if query and parse_qs(query.decode("ascii", "replace")).get("explain", ["false"])[-1] not in ("false", "0"):
         return True
     return loaded.compiled is None
-
-
-def _media_type(value: bytes) -> tuple[str, str]:
-    """Return a content type in small letters without its parameters, and its character set."""
-    media, *parameters = value.decode("latin-1").lower().split(";")
-    charset = next((each.partition("=")[2] for each in parameters if each.strip().startswith("charset=")), "utf-8")
-    return media.strip(), charset.strip().strip('"')
