@@ -93,7 +93,7 @@ stands in the report. With `language = "es"` the report has them in Spanish.
 DECISION_PAGE = """\
 # Decisions
 
-What would surprise somebody who reads the code, ten lines each.
+What would surprise somebody who reads the code: a short note each, whose last line says whether it is in force.
 """
 
 

@@ -1,7 +1,8 @@
 """Play the sessions of a Markdown page in an empty folder, as a reader would type them.
 
-* ```` ```console ````: lines `$ command`, each followed by lines that it prints; `…` stands for anything, a line of
-  only `…` for any lines. A command must succeed, unless `$ echo $?` and the code it prints come next.
+* ```` ```console ````: lines `$ command`, each followed by all that it prints, in this order; `…` stands for anything,
+  a line of only `…` for any lines, blank lines do not count. A command must succeed, unless `$ echo $?` and the code it
+  prints come next.
 * A block whose first line is a comment that begins with a file's name (`# tahona.toml`) is that file, whole.
 * A command that ends in `&` goes on in the background until the page is over, and is then told to end.
 * Any other ```` ```python ```` block is run.
@@ -51,7 +52,7 @@ def turns(content: str) -> list[Turn]:
         if command == STATUS:
             found[-1] = Turn(found[-1].command, found[-1].printed, int(printed[0]))
         else:
-            found.append(Turn(command, tuple(line for line in printed if line.strip() not in {"", "…"})))
+            found.append(Turn(command, tuple(line for line in printed if line.strip())))
     return found
 
 
@@ -77,16 +78,23 @@ def play(page: Path, folder: Path) -> list[tuple[str, str]]:
                     else:
                         told.append((turn.command, _check(turn, *_do(["sh", "-c", command], folder))))
             elif language == "python":
-                turn = Turn("python", ())
+                turn = Turn("python", ("…",))
                 told.append((content, _check(turn, *_do([sys.executable, "-c", content], folder))))
     return told
 
 
 def _do(words: list[str], folder: Path) -> tuple[int, str]:
     done = subprocess.run(
-        words, cwd=folder, env=_surroundings(), capture_output=True, text=True, timeout=300, check=False
+        words,
+        cwd=folder,
+        env=_surroundings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stdout
 
 
 @contextmanager
@@ -107,6 +115,7 @@ def _surroundings() -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "CI": "1",
+        "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
@@ -120,11 +129,14 @@ def _free_port() -> str:
 
 def _check(turn: Turn, code: int, output: str) -> str:
     assert code == turn.code, f"{turn.command}: exit {code}, not {turn.code}\n{output}"
-    lines = [_plain(line) for line in output.splitlines()]
-    for promised in turn.printed:
-        pattern = re.compile(".*".join(re.escape(part) for part in _plain(promised).split("…")))
-        assert any(pattern.fullmatch(line) for line in lines), f"{turn.command} does not print: {promised}\n{output}"
+    printed = "".join(f"{_plain(line)}\n" for line in output.splitlines() if line.strip())
+    promised = "".join(r"(?:.*\n)*" if line.strip() == "…" else _pattern(line) for line in turn.printed)
+    assert re.fullmatch(promised, printed), f"{turn.command} prints something else than the page says:\n{output}"
     return output
+
+
+def _pattern(line: str) -> str:
+    return ".*".join(re.escape(part) for part in _plain(line).split("…")) + r"\n"
 
 
 def _plain(line: str) -> str:

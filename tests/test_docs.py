@@ -58,7 +58,7 @@ def test_the_tutorial_goes_from_an_empty_folder_to_predictions(tmp_path):
 
 def test_the_tutorial_leaves_out_no_group_of_commands():
     shown = "\n".join(content for language, content in blocks(DOCS / "tutorial.md") if language == "console")
-    for word in ("new", "check", "plan", "run", "why", "models", "promote", "rollback", "history", "predict"):
+    for word in ("new", "check", "plan", "run", "why", "models", "promote", "rollback", "history", "predict", "serve"):
         assert f"$ tahona {word}" in shown
     assert "--json" in shown
 
@@ -138,6 +138,12 @@ def test_every_decision_can_be_found(reference):
     assert decisions
     for file in decisions:
         assert f"(../decisions/{file.name})" in reference["decisions.md"]
+
+
+def test_every_decision_says_in_the_same_words_whether_it_is_in_force():
+    for file in (DOCS / "decisions").glob("*.md"):
+        last = file.read_text("utf-8").splitlines()[-1]
+        assert re.match(r"\*\*Status\.\*\* (In force|Replaced by \d{4})[.;]", last), file
 
 
 class Outside(HTMLParser):

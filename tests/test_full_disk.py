@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from killing import Nursery, nursery
 from projects import Command, all_outputs, write_project
+from serving import ROW, copied, serving, until
 from survival import assert_cleared, assert_same_end, assert_whole, results
+
+from tahona.project.load import load_project
+from tahona.wiring import open_prediction_log
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +94,31 @@ def test_a_full_disk_stops_the_run_which_then_goes_on(
     assert {name: results(folder)[name] for name in before} == before
     assert_same_end(folder, uninterrupted)
     assert_cleared(folder, temporary, here)
+
+
+def fill_up(file: Path) -> None:
+    """Write until there is no room."""
+    with file.open("wb", buffering=0) as stream, suppress(OSError):
+        while True:
+            stream.write(b"\0" * 4096)
+
+
+def test_predictions_go_on_while_the_servers_disk_is_full(disk: Disk, trained: Path, tmp_path: Path) -> None:
+    """They are kept in memory, rows of JSON by the worker and CSV by the back, and each is in the log afterwards."""
+    folder = copied(trained, tmp_path / "quick")
+    own = disk(folder / ".tahona" / "serve", "1m")
+    with serving(folder) as server:
+        server.whole()
+        fill_up(own / "filling")
+        answers = [server.predict(ROW) for _ in range(20)]
+        table = "size,weight,colour\n1,2,red\n3,4,green\n"
+        answers.append(server.client.post("/predict", content=table, headers={"content-type": "text/csv"}))
+        assert {answer.status_code for answer in answers} == {200}
+        until(lambda: server.lines("the spool cannot be written; predictions are kept in memory"))
+        until(lambda: 'tahona_trouble{part="log"} 1.0' in server.client.get("/metrics").text)
+        (own / "filling").unlink()
+        log = open_prediction_log(load_project(folder).project)
+        until(lambda: len(list(log.read("quick"))) == 22, seconds=20)
 
 
 @pytest.mark.parametrize("largest", [1_000, 10_000, 60_000, 99_000, 110_000])

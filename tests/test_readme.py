@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,13 @@ def test_the_wheel_has_the_name_that_is_installed(page):
     assert set(re.findall(r"tahona-[\d.]+-[\w-]+\.whl", page.read_text("utf-8"))) == {
         f"tahona-{tahona.__version__}-py3-none-any.whl"
     }
+
+
+@BOTH
+def test_every_extra_is_named(page):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    text = page.read_text("utf-8")
+    assert [name for name in extras if f"[{name}]" not in text] == []
 
 
 @BOTH
