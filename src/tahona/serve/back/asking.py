@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from tahona.core.schema import Column, Kind
 from tahona.serve.back.refusing import Refused
-from tahona.serve.front.mistakes import look_again, shown
+from tahona.serve.bodies import media_type, unknown
+from tahona.serve.front.mistakes import look_again
 from tahona.serve.front.rows import Limits, Reader
 from tahona.serve.front.visit import RefusedError
 
@@ -38,23 +39,11 @@ class Sent:
         return unknown(self.extra)
 
 
-def unknown(columns: Sequence[str]) -> str:
-    """Return the warning that names columns which nothing was made of, empty where there are none."""
-    return f"unknown column(s) that nothing was made of: {', '.join(shown(columns))}" if columns else ""
-
-
-def media_type(request: Request) -> tuple[str, str]:
+def sent_as(request: Request) -> tuple[str, str]:
     """Return the body's media type and charset in small letters. Raise Refused (415) for one that is packed."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refused(415, "the body is packed", where="content-encoding", fix="send it as it is")
-    kind, _, rest = request.headers.get("content-type", "").partition(";")
-    parameters = dict(part.strip().lower().partition("=")[::2] for part in rest.split(";"))
-    return kind.strip().lower(), parameters.get("charset", "").strip('"')
-
-
-def not_utf8(charset: str) -> bool:
-    """Tell whether a charset is declared that JSON cannot have."""
-    return charset not in {"", "utf-8", "utf8", "us-ascii", "ascii"}
+    return media_type(request.headers.get("content-type", ""))
 
 
 async def body_of(request: Request, most: int) -> bytes:
@@ -116,9 +105,6 @@ def _rows_of(body: bytes, reader: Reader) -> Sent:
         try:
             found, extra = look_again(body, reader)
         except RefusedError as error:
-            why = error.problem
-            raise Refused(
-                why.status, why.detail, where=why.where, fix=why.fix, retry_after=why.retry_after, more=why.more
-            ) from None
+            raise Refused.of(error.problem) from None
     names = [(column.name, f"f{place}") for place, column in enumerate(reader.columns)]
     return Sent([{name: getattr(row, field) for name, field in names} for row in found], extra)

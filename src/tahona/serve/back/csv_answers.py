@@ -20,8 +20,9 @@ from tahona.errors import DataError
 from tahona.lifecycle.answer_file import csv_lines
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.answering import Asked, write_down
-from tahona.serve.back.asking import pieces_of_body, too_many, unknown
+from tahona.serve.back.asking import pieces_of_body, too_many
 from tahona.serve.back.refusing import Refused
+from tahona.serve.bodies import unknown
 from tahona.serve.front.mistakes import MOST_EXTRA
 from tahona.sources.encoding import check_encoding
 from tahona.sources.jsonfile import looks_like_json

@@ -12,12 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tahona.errors import InputError, IntegrityError, RefusedError, SetupError, TahonaError
-from tahona.serve.back.refusing import Refused
+from tahona.serve.back.refusing import LONGEST, Refused
 from tahona.serve.problems import Problem
 from tahona.serve.telling import tell
 
-LONGEST = 600
-"""Characters of a text in a problem document."""
 SOON = 2
 """Seconds after which a client may try again what needs a server that is away."""
 FRAMES = 8
@@ -55,7 +53,7 @@ async def _tahona(request: Request, error: Exception) -> Response:
     assert isinstance(error, TahonaError)
     if isinstance(error, InputError | RefusedError):
         status = 422 if isinstance(error, InputError) else 409
-        return answer(request, Problem(status, error.what[:LONGEST], error.where[:LONGEST], error.fix[:LONGEST]))
+        return answer(request, Refused.by(error, status).problem)
     if isinstance(error, SetupError):
         problem = Problem(503, "something that this needs is away at present", retry_after=SOON)
     else:

@@ -30,6 +30,18 @@ class Refused(Exception):  # noqa: N818  (it reads as what it says)
         self.problem = Problem(status, texts[0], texts[1], texts[2], retry_after, more or {})
 
     @classmethod
+    def of(cls, problem: Problem, *, status: int | None = None) -> Refused:
+        """Return the refusal that says what the problem says, perhaps with another status."""
+        return cls(
+            status or problem.status,
+            problem.detail,
+            where=problem.where,
+            fix=problem.fix,
+            retry_after=problem.retry_after,
+            more=problem.more,
+        )
+
+    @classmethod
     def by(cls, error: TahonaError, status: int, where: str = "") -> Refused:
         """Return the refusal that says what the error says."""
         return cls(status, error.what, where=where or error.where, fix=error.fix)

@@ -15,7 +15,7 @@ from tahona.serve.back.refusing import Refused
 router = APIRouter(tags=["predictions"])
 MOST = 10_000
 """True labels in a request."""
-SHOWN, LONGEST = 20, 600
+SHOWN = 20
 
 
 class Truth(BaseModel):
@@ -55,7 +55,7 @@ def feedback(told: Truths, desk: AtDesk) -> Told:
             422,
             f"{len(wrong)} label(s) are no class of this model",
             where=f"truths.{wrong[0]}.label",
-            fix=f"the classes are: {', '.join(labels[:SHOWN])}"[:LONGEST],
+            fix=f"the classes are: {', '.join(labels[:SHOWN])}",
             more={"places": wrong[:SHOWN]},
         )
     when = now()

@@ -16,11 +16,12 @@ from fastapi import APIRouter, Request, Response
 
 from tahona.errors import InputError
 from tahona.serve.back.answering import Asked, Record, records, request_id, write_down
-from tahona.serve.back.asking import body_of, media_type, not_utf8
+from tahona.serve.back.asking import body_of, sent_as
 from tahona.serve.back.csv_answers import received_table, scored_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.mlflow_rows import rows_of_mlflow
 from tahona.serve.back.refusing import Refused
+from tahona.serve.bodies import is_utf8
 
 router = APIRouter(tags=["predicting"])
 
@@ -107,9 +108,9 @@ def _told(status: int, what: str, where: str, fix: str) -> Refused:
 
 
 async def _answered(request: Request, desk: Desk, asked: Asked) -> list[Record]:
-    kind, charset = media_type(request)
+    kind, charset = sent_as(request)
     bundle, limits = asked.serving.bundle, desk.opened.project.serve.limits
-    if kind not in {"application/json", "text/csv"} or not_utf8(charset):
+    if kind not in {"application/json", "text/csv"} or not is_utf8(charset):
         raise Refused(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
     if kind == "text/csv":
         async with received_table(request, limits.body) as file:

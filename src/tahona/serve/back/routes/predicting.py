@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from tahona.serve.back.answering import Asked, Document, answer, explained, request_id, write_down
-from tahona.serve.back.asking import body_of, media_type, not_utf8, rows_of
+from tahona.serve.back.asking import body_of, rows_of, sent_as
 from tahona.serve.back.csv_answers import answered_table, pieces_of, received_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.refusing import Refused
+from tahona.serve.bodies import is_utf8
 from tahona.serve.front.rows import Reader
 
 router = APIRouter(tags=["predicting"])
@@ -121,7 +122,7 @@ async def predict(
     Every raw column has to be there, null where nothing is known; a column that the model does not know is ignored and
     named in a warning. Rows are all answered by one version, or none is.
     """
-    kind, charset = media_type(request)
+    kind, charset = sent_as(request)
     limits = desk.opened.project.serve.limits
     ready = await desk.reception.ready(desk.keeper, limits)
     bundle, asked = ready.serving.bundle, Asked(ready.serving, key, request_id(request))
@@ -129,7 +130,7 @@ async def predict(
         if explain:
             raise Refused(422, "explanations are for rows in JSON", where="explain", fix="send the rows as JSON")
         return await _table(request, desk, asked, ready.reader, charset, row_id)
-    if kind != "application/json" or not_utf8(charset):
+    if kind != "application/json" or not is_utf8(charset):
         raise Refused(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
     sent = await rows_of(await body_of(request, limits.body), ready.reader)
     told: list[Document | None] = []
