@@ -245,6 +245,7 @@ def test_the_gate_holds_here_too(back: Back) -> None:
     problem = said(back.http.post("/models/quick/promote", json={"version": 3}), 409)
     assert "did not pass the gate" in problem["detail"]
     assert "0.9999" in problem["detail"]
+    assert problem["fix"].startswith('send "override"')
     assert served(back.root) == before
     said(back.http.post("/models/quick/promote", json={"version": 3, "override": "a trial week"}))
     assert served(back.root) == 3

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from tahona.core.records import AliasEvent, Version
-from tahona.errors import InputError
+from tahona.errors import InputError, RefusedError
 from tahona.lifecycle.registry import champion, promote, roll_back
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.refusing import Refused
@@ -98,7 +98,11 @@ def promote_version(name: str, wanted: Promotion, desk: AtDesk, key: AskedBy) ->
     present = champion(versions)
     if present is not None and present.number == wanted.version:
         raise Refused(409, "this version is the champion already", where="version")
-    event = promote(desk.opened, f"{name}@{wanted.version}", override=wanted.override or "", who=key or ANYBODY)
+    try:
+        event = promote(desk.opened, f"{name}@{wanted.version}", override=wanted.override or "", who=key or ANYBODY)
+    except RefusedError as error:
+        fix = 'send "override": "why it may be champion all the same"'
+        raise Refused(409, error.what, where="version", fix=fix) from error
     return _moved(desk, event)
 
 
