@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,27 +46,29 @@ def sent_as(request: Request) -> tuple[str, str]:
     return media_type(request.headers.get("content-type", ""))
 
 
+def too_long(most: int) -> Refused:
+    """Return the refusal of a body with more bytes than are taken."""
+    return Refused(413, f"the request has more than {most:,} bytes", fix="send less at a time", more={"limit": most})
+
+
 async def body_of(request: Request, most: int) -> bytes:
     """Return the body. Raise Refused (413) once it has more bytes than are taken."""
     return b"".join([piece async for piece in pieces_of_body(request, most)])
 
 
-async def pieces_of_body(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """Give the body as it comes. Raise Refused: 413 once it has more bytes than are taken, 400 where it is cut off."""
+async def pieces_of_body(
+    request: Request, most: int, beyond: Callable[[int], Refused] = too_long
+) -> AsyncGenerator[bytes, None]:
+    """Give the body as it comes. Raise what is ``beyond`` so many bytes, and Refused (400) where it is cut off."""
     size = 0
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > most:
-                raise too_long(most)
+                raise beyond(most)
             yield piece
     except ClientDisconnect:
         raise Refused(400, "the request ends before its body") from None
-
-
-def too_long(most: int) -> Refused:
-    """Return the refusal of a body with more bytes than are taken."""
-    return Refused(413, f"the request has more than {most:,} bytes", fix="send less at a time", more={"limit": most})
 
 
 def too_many(most: int) -> Refused:

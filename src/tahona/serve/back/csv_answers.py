@@ -21,12 +21,11 @@ from tahona.lifecycle.answer_file import csv_lines
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.answering import Asked, write_down
 from tahona.serve.back.asking import pieces_of_body, too_many
+from tahona.serve.back.examining import extension
 from tahona.serve.back.refusing import Refused
 from tahona.serve.bodies import unknown
 from tahona.serve.front.mistakes import MOST_EXTRA
 from tahona.sources.encoding import check_encoding
-from tahona.sources.jsonfile import looks_like_json
-from tahona.sources.unpack import HEAD_BYTES, recognise
 from tahona.wiring import open_table
 
 if TYPE_CHECKING:
@@ -73,13 +72,11 @@ async def received_table(request: Request, most: int) -> AsyncIterator[Path]:
 
 
 def _check_is_csv(file: Path) -> None:
-    with file.open("rb") as stream:
-        head = stream.read(HEAD_BYTES)
     try:
-        content = recognise(head, where="body")
+        kind = extension(file, where="body")
     except DataError as error:
         raise Refused.by(error, 415) from None
-    if content != "text" or looks_like_json(head.decode("utf-8-sig", "replace")):
+    if kind != "csv":
         raise Refused(415, "the body is sent as CSV and is something else", fix="name what it is in Content-Type")
 
 

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tahona.errors import DataError
 from tahona.owners import is_left, tag
 from tahona.project.model import Project
 from tahona.serve.back.refusing import Refused
 from tahona.serve.telling import tell
+from tahona.sources.jsonfile import looks_like_json
 from tahona.sources.limits import Limits
 from tahona.sources.unpack import HEAD_BYTES, recognise
 
@@ -60,15 +60,12 @@ def upload_limits(most: int) -> Limits:
 
 
 def extension(file: Path, *, where: str) -> str:
-    """Return the ending for a table of this content. Raise Refused (415) for what is no table by its first bytes."""
+    """Return the ending for a table of this content. Raise DataError for what is no table by its first bytes."""
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-    try:
-        content = recognise(head, where=where)
-    except DataError as error:
-        raise Refused.by(error, 415) from None
+    content = recognise(head, where=where)
     if content == "text":
-        return "json" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["} else "csv"
+        return "json" if looks_like_json(head.decode("utf-8-sig", "replace")) else "csv"
     return {"gzip": "gz"}.get(content, content)
 
 

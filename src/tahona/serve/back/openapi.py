@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -56,6 +57,22 @@ _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key from `tahona keys create`."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in a header."},
 }
+
+
+def form_body(required: Sequence[str], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a request whose body is a form with these parts and no other, for FastAPI's ``openapi_extra``."""
+    schema = {"type": "object", "required": list(required), "properties": parts, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def rows_body(forms: Sequence[Mapping[str, Any]], examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a request whose body is rows, as JSON in one of these forms or as CSV."""
+    table = {"schema": {"type": "string"}, "examples": {"table": {"value": "lead_time,hotel\n40,City Hotel\n"}}}
+    rows = {
+        "schema": {"oneOf": list(forms)},
+        "examples": {name: {"value": example} for name, example in examples.items()},
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": rows, "text/csv": table}}}
 
 
 def document(app: FastAPI) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +15,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from tahona.digests import digest_file
+from tahona.serve.back.asking import pieces_of_body
 from tahona.serve.back.refusing import Refused
+from tahona.serve.bodies import media_type
 
 FILES = ("train", "test")
 FIELDS = ("target",)
@@ -38,9 +41,7 @@ class ReceivedFile:
 
     def write(self, place: Path) -> str:
         """Write the bytes to a file and return their sha256."""
-        self.content.seek(0)
-        with place.open("wb") as file:
-            shutil.copyfileobj(self.content, file, 1 << 20)
+        write_bytes(self.content, place)
         return digest_file(place)
 
 
@@ -50,14 +51,9 @@ class Received:
 
     files: Mapping[str, ReceivedFile]
     fields: Mapping[str, str]
-    form: FormData
-
-    async def close(self) -> None:
-        """Let go of the bytes."""
-        await self.form.close()
 
 
-class Parser(MultiPartParser):
+class _Parser(MultiPartParser):
     """Starlette's parser, which notices an upload that stops before its end."""
 
     ended = False
@@ -73,50 +69,62 @@ class Parser(MultiPartParser):
         self.ended = True
 
 
-async def receive(request: Request, most: int) -> Received:
-    """Read a multipart request of at most so many bytes; nothing of it has a name on disk.
+def is_multipart(request: Request) -> bool:
+    """Tell whether the request is a form with files."""
+    return media_type(request.headers.get("content-type", ""))[0] == "multipart/form-data"
+
+
+@asynccontextmanager
+async def read_form(
+    request: Request, most: int, *, files: int, fields: int, longest: int, fix: str
+) -> AsyncIterator[FormData]:
+    """Give the form of at most so many bytes, files and fields; its files have no name, and are gone afterwards.
+
+    Raises Refused: 413 beyond the bytes, 400 for one that is cut off or cannot be read: ``fix`` says what to send.
+    """
+    body = pieces_of_body(request, most, _too_large)
+    parser = _Parser(request.headers, body, max_files=files, max_fields=fields, max_part_size=longest)
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        raise Refused(400, "the multipart body cannot be read", fix=fix) from None
+    try:
+        if not parser.ended:
+            raise Refused(400, "the multipart body ends before its last boundary", fix="send the whole body")
+        yield form
+    finally:
+        await form.close()
+
+
+def write_bytes(content: BinaryIO, place: Path) -> None:
+    """Write what came as a file to a file that has a name."""
+    content.seek(0)
+    with place.open("wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+
+
+@asynccontextmanager
+async def receive(request: Request, most: int) -> AsyncIterator[Received]:
+    """Give a multipart request of at most so many bytes, which is gone afterwards; nothing of it has a name on disk.
 
     Raises Refused: 413 beyond the bytes, 415 for another type of request or file, 400 for one that is cut off, 422 for
     files and fields that nobody asked for.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+    if not is_multipart(request):
         raise Refused(
             415,
             "an upload is sent as multipart/form-data",
             where="content-type",
             fix="send the file itself as the part `train`; no address is fetched",
         )
-    parser = Parser(
-        request.headers, counted(request, most), max_files=len(FILES), max_fields=8, max_part_size=LONGEST_FIELD
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException:
-        raise Refused(
-            400,
-            "the multipart body cannot be read",
-            fix=f"send a file `train`, perhaps a file `test`, and perhaps a field `target` of at most {LONGEST_FIELD} "
-            "characters",
-        ) from None
-    try:
-        if not parser.ended:
-            raise Refused(400, "the multipart body ends before its last boundary", fix="send the whole body")
-        return _checked(form)
-    except Refused:
-        await form.close()
-        raise
+    fix = "send a file `train`, perhaps a file `test`, and perhaps a field `target`"
+    fix += f" of at most {LONGEST_FIELD} characters"
+    async with read_form(request, most, files=len(FILES), fields=8, longest=LONGEST_FIELD, fix=fix) as form:
+        yield _checked(form)
 
 
-async def counted(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """Give the body as it comes. Raise Refused (413) once it has more bytes than are taken."""
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise Refused(
-                413, f"the upload is larger than the limit of {most:,} bytes", fix="[serve.limits] upload sets it"
-            )
-        yield chunk
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"the upload is larger than the limit of {most:,} bytes", fix="[serve.limits] upload sets it")
 
 
 def _checked(form: FormData) -> Received:
@@ -135,7 +143,7 @@ def _checked(form: FormData) -> Received:
             fields[name] = part
     if "train" not in files:
         raise Refused(422, "there is no file to learn from", where="train", fix="send it as the part `train`")
-    return Received(files, fields, form)
+    return Received(files, fields)
 
 
 def _of_other_kind(name: str) -> Refused:
@@ -147,7 +155,7 @@ def _of_other_kind(name: str) -> Refused:
 
 
 def _file(name: str, part: UploadFile) -> ReceivedFile:
-    kind = (part.content_type or "").partition(";")[0].strip().lower()
+    kind = media_type(part.content_type or "")[0]
     if kind and not _TABLES.fullmatch(kind):
         raise Refused(
             415, "the file is sent as something that is no table", where=name, fix="send CSV, Parquet, JSON or Excel"

@@ -9,50 +9,40 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from tahona.clock import now
+from tahona.errors import DataError
 from tahona.room import is_full
 from tahona.serve.back.datasets import Dataset, TableFile, dataset_id
 from tahona.serve.back.desk import AtDesk
 from tahona.serve.back.examining import extension
+from tahona.serve.back.openapi import form_body
 from tahona.serve.back.receiving import FILES, Received, receive
 from tahona.serve.back.refusing import Refused
 from tahona.serve.back.workshop import Workshop
 
 router = APIRouter(tags=["training"])
 
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["train"],
-                    "properties": {
-                        "train": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "The table to learn from: CSV, Parquet, JSON, JSON Lines or Excel.",
-                        },
-                        "test": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "A table by which the new version is judged besides.",
-                        },
-                        "target": {
-                            "type": "string",
-                            "maxLength": 1000,
-                            "description": "The column that holds the label; the project's when absent.",
-                        },
-                    },
-                    "additionalProperties": False,
-                }
-            }
+_FORM = form_body(
+    ["train"],
+    {
+        "train": {
+            "type": "string",
+            "format": "binary",
+            "description": "The table to learn from: CSV, Parquet, JSON, JSON Lines or Excel.",
         },
-    }
-}
+        "test": {
+            "type": "string",
+            "format": "binary",
+            "description": "A table by which the new version is judged besides.",
+        },
+        "target": {
+            "type": "string",
+            "maxLength": 1000,
+            "description": "The column that holds the label; the project's when absent.",
+        },
+    },
+)
 
 
 class StoredFile(BaseModel):
@@ -174,13 +164,8 @@ async def upload(request: Request, response: Response, desk: AtDesk) -> Uploaded
     """Take the files, look at them, and keep them. The same files again are the same data set (200 then)."""
     workshop = desk.workshop
     try:
-        received = await receive(request, desk.opened.project.serve.limits.upload)
-        try:
+        async with receive(request, desk.opened.project.serve.limits.upload) as received:
             uploaded = await _kept(received, workshop)
-        finally:
-            await received.close()
-    except ClientDisconnect:
-        raise Refused(400, "the client left before the upload was whole") from None
     except OSError as error:
         if not is_full(error):
             raise
@@ -219,7 +204,10 @@ def _written(received: Received, draft: Path) -> Mapping[str, TableFile]:
             continue
         place = draft / part
         digest = file.write(place)
-        named = f"{part}.{extension(place, where=part)}"
+        try:
+            named = f"{part}.{extension(place, where=part)}"
+        except DataError as error:
+            raise Refused.by(error, 415) from None
         place.rename(draft / named)
         written[part] = TableFile(file.name, file.size, digest, named)
     return written

@@ -20,6 +20,7 @@ from tahona.serve.back.asking import body_of, sent_as
 from tahona.serve.back.csv_answers import received_table, scored_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
 from tahona.serve.back.mlflow_rows import rows_of_mlflow
+from tahona.serve.back.openapi import rows_body
 from tahona.serve.back.refusing import Refused
 from tahona.serve.bodies import is_utf8
 
@@ -35,30 +36,19 @@ def _form(name: str, schema: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "required": [name], "properties": {name: schema, "params": _PARAMS}}
 
 
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "oneOf": [
-                    _form("dataframe_split", {"type": "object", "required": ["columns", "data"]}),
-                    _form("dataframe_records", _ROWS),
-                    _form("instances", _ROWS),
-                    _form("inputs", {"type": ["object", "array"]}),
-                ]
-            },
-            "examples": {
-                "split": {"value": {"dataframe_split": _FRAME}},
-                "records": {"value": {"dataframe_records": [{"lead_time": 40, "hotel": "City Hotel"}]}},
-                "inputs": {"value": {"inputs": {"lead_time": [40], "hotel": ["City Hotel"]}}},
-            },
-        },
-        "text/csv": {
-            "schema": {"type": "string"},
-            "examples": {"table": {"value": "lead_time,hotel\n40,City Hotel\n"}},
-        },
+_BODY = rows_body(
+    [
+        _form("dataframe_split", {"type": "object", "required": ["columns", "data"]}),
+        _form("dataframe_records", _ROWS),
+        _form("instances", _ROWS),
+        _form("inputs", {"type": ["object", "array"]}),
+    ],
+    {
+        "split": {"dataframe_split": _FRAME},
+        "records": {"dataframe_records": [{"lead_time": 40, "hotel": "City Hotel"}]},
+        "inputs": {"inputs": {"lead_time": [40], "hotel": ["City Hotel"]}},
     },
-}
+)
 _ANSWER = {
     "description": "One record per row, in order.",
     "content": {
@@ -79,7 +69,7 @@ _ANSWER = {
     summary="Predict rows, by MLflow's scoring protocol",
     response_class=Response,
     responses={200: _ANSWER},
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_BODY,
 )
 async def invocations(request: Request, desk: AtDesk, key: AskedBy) -> Response:
     """Take `dataframe_split`, `dataframe_records`, `instances`, `inputs`, or CSV; answer `{"predictions": […]}`.

@@ -12,6 +12,7 @@ from tahona.serve.back.answering import Asked, Document, answer, explained, requ
 from tahona.serve.back.asking import body_of, rows_of, sent_as
 from tahona.serve.back.csv_answers import answered_table, pieces_of, received_table
 from tahona.serve.back.desk import AskedBy, AtDesk, Desk
+from tahona.serve.back.openapi import rows_body
 from tahona.serve.back.refusing import Refused
 from tahona.serve.bodies import is_utf8
 from tahona.serve.front.rows import Reader
@@ -27,29 +28,10 @@ _ROW = {"lead_time": 40, "hotel": "City Hotel"}
 _CELL = {"type": ["number", "string", "boolean", "null"]}
 _OBJECT = {"type": "object", "description": "Column → value.", "additionalProperties": _CELL}
 _ROWS = {"type": "array", "minItems": 1, "items": _OBJECT}
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "oneOf": [
-                    {"type": "object", "required": ["rows"], "properties": {"rows": _ROWS}},
-                    _ROWS,
-                    _OBJECT,
-                ]
-            },
-            "examples": {
-                "rows": {"value": {"rows": [_ROW]}},
-                "list": {"value": [_ROW]},
-                "one row": {"value": _ROW},
-            },
-        },
-        "text/csv": {
-            "schema": {"type": "string"},
-            "examples": {"table": {"value": "lead_time,hotel\n40,City Hotel\n"}},
-        },
-    },
-}
+_BODY = rows_body(
+    [{"type": "object", "required": ["rows"], "properties": {"rows": _ROWS}}, _ROWS, _OBJECT],
+    {"rows": {"rows": [_ROW]}, "list": [_ROW], "one row": _ROW},
+)
 _PREDICTION = {
     "type": "object",
     "required": ["id", "label", "probabilities", "warnings"],
@@ -105,7 +87,7 @@ _ANSWER = {
     summary="Predict rows",
     response_class=Response,
     responses={200: _ANSWER},
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_BODY,
 )
 async def predict(
     request: Request,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,17 +13,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect
 
 from tahona.core.records import Version
-from tahona.errors import InputError
+from tahona.errors import DataError, InputError
 from tahona.lifecycle.registry import CHAMPION, find_version, open_bundle
 from tahona.room import room_in, temporary_folder
 from tahona.serve.back.checking import WHERE, check_table
 from tahona.serve.back.desk import AtDesk, Desk
 from tahona.serve.back.examining import extension, upload_limits
-from tahona.serve.back.receiving import Parser, counted
+from tahona.serve.back.openapi import form_body
+from tahona.serve.back.receiving import is_multipart, read_form, write_bytes
 from tahona.serve.back.refusing import Refused
 
 router = APIRouter(tags=["predicting"])
@@ -35,29 +33,18 @@ MOST_FIELDS, LONGEST_FIELD = 4, 200
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(@[A-Za-z0-9_.-]{1,40})?")
 _SHOWN = 8
 
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["csv_file", "model_name"],
-                    "properties": {
-                        "csv_file": {"type": "string", "format": "binary", "description": "Raw rows as CSV."},
-                        "model_name": {
-                            "type": "string",
-                            "maxLength": LONGEST_FIELD,
-                            "description": "NAME (its champion) or NAME@VERSION.",
-                            "examples": ["hotel", "hotel@3"],
-                        },
-                    },
-                    "additionalProperties": False,
-                }
-            }
+_FORM = form_body(
+    ["csv_file", "model_name"],
+    {
+        "csv_file": {"type": "string", "format": "binary", "description": "Raw rows as CSV."},
+        "model_name": {
+            "type": "string",
+            "maxLength": LONGEST_FIELD,
+            "description": "NAME (its champion) or NAME@VERSION.",
+            "examples": ["hotel", "hotel@3"],
         },
-    }
-}
+    },
+)
 
 
 class ColumnFinding(BaseModel):
@@ -122,39 +109,19 @@ async def validate(
 @asynccontextmanager
 async def _received(request: Request, most: int) -> AsyncIterator[tuple[Path, str]]:
     """Read the two parts of the form; the file lies in a folder that is gone afterwards, under a name of ours."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+    if not is_multipart(request):
         raise Refused(415, "a file is sent as multipart/form-data", where="content-type")
-    parser = Parser(
-        request.headers, counted(request, most), max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD
-    )
-    try:
-        form = await parser.parse()
-    except ClientDisconnect:
-        raise Refused(400, "the request ends before its body") from None
-    except MultiPartException:
-        raise Refused(
-            400, "the multipart body cannot be read", fix="send a file `csv_file` and a field `model_name`"
-        ) from None
-    try:
-        if not parser.ended:
-            raise Refused(400, "the multipart body ends before its last boundary", fix="send the whole body")
+    fix = "send a file `csv_file` and a field `model_name`"
+    async with read_form(request, most, files=1, fields=MOST_FIELDS, longest=LONGEST_FIELD, fix=fix) as form:
         upload, name = form.get("csv_file"), form.get("model_name")
         if len(form.multi_items()) != 2 or not isinstance(upload, UploadFile) or not isinstance(name, str):
             raise Refused(422, "the form has to have a file `csv_file` and a field `model_name`, and nothing else")
         with temporary_folder("rows") as folder:
             file = folder / "table"
             with room_in(file):
-                await run_in_threadpool(_write, upload, file)
+                await run_in_threadpool(write_bytes, upload.file, file)
             _check_is_csv(file)
             yield file, name
-    finally:
-        await form.close()
-
-
-def _write(upload: UploadFile, file: Path) -> None:
-    upload.file.seek(0)
-    with file.open("wb") as stream:
-        shutil.copyfileobj(upload.file, stream, 1 << 20)
 
 
 def _check_is_csv(file: Path) -> None:
@@ -162,8 +129,8 @@ def _check_is_csv(file: Path) -> None:
         raise Refused(400, "the file is empty", where=WHERE, fix="send a file with a header and rows")
     try:
         kind = extension(file, where=WHERE)
-    except Refused as error:
-        raise Refused(400, error.problem.detail, where=WHERE, fix=error.problem.fix) from None
+    except DataError as error:
+        raise Refused.by(error, 400) from None
     if kind != "csv":
         raise Refused(400, "the file is not CSV", where=WHERE, fix="save it as CSV")
 
@@ -191,8 +158,7 @@ async def _checked(desk: Desk, version: Version, file: Path) -> Mapping[str, Any
     except Refused as error:
         if error.problem.status != 422:
             raise
-        why = error.problem
-        raise Refused(400, why.detail, where=why.where, fix=why.fix) from None
+        raise Refused.of(error.problem, status=400) from None
 
 
 def _check_here(desk: Desk, version: Version, file: Path) -> Mapping[str, Any]:
