@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +80,9 @@ def insert_predictions(connection: Connection, predictions: Sequence[Prediction]
     statement = insert(PREDICTIONS).on_conflict_do_nothing(index_elements=["id"]).compile(dialect=connection.dialect)
     rows = [_row(prediction) for prediction in predictions]
     if statement.positional:
-        values = itemgetter(*(statement.positiontup or ()))
-        return connection.exec_driver_sql(str(statement), list(map(values, rows))).rowcount
-    return connection.exec_driver_sql(str(statement), rows).rowcount
+        return connection.exec_driver_sql(str(statement), rows).rowcount
+    names = PREDICTIONS.columns.keys()
+    return connection.exec_driver_sql(str(statement), [dict(zip(names, row, strict=True)) for row in rows]).rowcount
 
 
 def _tell(connection: Connection, truths: Mapping[str, str], when: str) -> tuple[str, ...]:
@@ -109,21 +108,22 @@ def _page(connection: Connection, name: str, after: tuple[str, str], version: in
     return [_prediction(row) for row in connection.execute(query)]
 
 
-def _row(prediction: Prediction) -> dict[str, Any]:
+def _row(prediction: Prediction) -> tuple[Any, ...]:
+    """Return the values of the table's columns, in their order."""
     features = _to_json(prediction.features)
-    return {
-        "id": prediction.id,
-        "name": prediction.name,
-        "version": prediction.version,
-        "happened": prediction.when,
-        "key": storable(prediction.key),
-        "label": storable(prediction.label),
-        "probabilities_json": _to_json(prediction.probabilities),
-        "features_json": None if features == "null" else features,
-        "warnings_json": _to_json(prediction.warnings),
-        "truth": prediction.truth,
-        "told": prediction.told,
-    }
+    return (
+        prediction.id,
+        prediction.name,
+        prediction.version,
+        prediction.when,
+        storable(prediction.key),
+        storable(prediction.label),
+        _to_json(prediction.probabilities),
+        None if features == "null" else features,
+        _to_json(prediction.warnings),
+        prediction.truth,
+        prediction.told,
+    )
 
 
 def _prediction(row: Row[Any]) -> Prediction:

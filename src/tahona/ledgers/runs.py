@@ -76,6 +76,8 @@ def count_runs(connection: Connection) -> int:
 
 def storable(text: str) -> str:
     """Return the text as every database can keep it: no NUL, and no byte that was no text in the first place."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
 
 

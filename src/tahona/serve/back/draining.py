@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import msgspec
 
@@ -19,7 +19,7 @@ from tahona.errors import TahonaError
 from tahona.owners import is_left
 from tahona.ports import PredictionLog
 from tahona.serve.back.end import End
-from tahona.serve.spool import Spool, read_lines
+from tahona.serve.spool import Spool
 from tahona.serve.telling import tell
 from tahona.serve.troubles import Troubles
 
@@ -132,25 +132,26 @@ class Drainer:
 
 def _batches(file: Path, start: int) -> Iterator[tuple[int, list[bytes]]]:
     """Give the whole lines from a byte on, some at a time, with the byte after them."""
-    lines: list[bytes] = []
-    size = 0
-    for end, line in read_lines(file, start):
-        lines.append(line)
-        size += len(line)
-        start = end
-        if len(lines) >= ROWS or size >= BYTES:
-            yield start, lines
-            lines, size = [], 0
-    if lines:
-        yield start, lines
+    with file.open("rb") as stream:
+        stream.seek(start)
+        whole = True
+        while whole and (lines := stream.readlines(BYTES)):
+            whole = lines[-1].endswith(b"\n")
+            if not whole:  # its writer is at it
+                lines.pop()
+            for first in range(0, len(lines), ROWS):
+                some = lines[first : first + ROWS]
+                start += sum(map(len, some))
+                yield start, some
 
 
 def _predictions(file: Path, lines: list[bytes]) -> list[Prediction]:
     """Read the lines; one that is none (a disk that was full, say) is told in the log and left out."""
-    found, broken = [], 0
+    found: list[Any] = []
+    broken = 0
     for line in lines:
         try:
-            found.append(cast("Prediction", _DECODER.decode(line)))
+            found.append(_DECODER.decode(line))
         except msgspec.DecodeError:
             broken += 1
     if broken:
