@@ -59,7 +59,7 @@ def _make_logistic(params: Mapping[str, Any], setting: Setting) -> Estimator:
 
     On sparse matrices newton-cg takes a quarter of lbfgs's time and ends nearer the optimum: on the hotel table it is
     .0004 of AUC from there at the tolerance of .001, in a third of the time. It also stands in for saga with l2, which
-    looks for the same minimum twenty times as long, as `fit_with_l1` does for saga with l1 (decision 0017).
+    looks for the same minimum twenty times as long, as `fit_with_l1` does for saga with l1 (decisions 0017 and 0024).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
