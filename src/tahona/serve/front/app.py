@@ -15,7 +15,7 @@ from tahona.serve.front.model import Loaded
 from tahona.serve.front.passing import Passage
 from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
 from tahona.serve.front.settings import Settings
-from tahona.serve.front.visit import GONE, ClientGoneError, Headers, Receive, RefusedError, Scope, Send, Visit
+from tahona.serve.front.visit import CLOSE, GONE, ClientGoneError, Headers, Receive, RefusedError, Scope, Send, Visit
 from tahona.serve.places import Places
 from tahona.serve.problems import Problem
 from tahona.serve.telling import tell
@@ -26,7 +26,6 @@ UPLOADS = frozenset({"/upload", "/validate"})
 STARTING = 20.0
 """Seconds that the back may take to start."""
 _ALIVE = b'{"status":"alive"}'
-_CLOSE: Headers = [(b"connection", b"close")]
 
 
 class Front:
@@ -73,7 +72,7 @@ class Front:
 
     async def _answer(self, visit: Visit) -> Predicted | None:
         if self.leaving:
-            visit.extra = _CLOSE
+            visit.extra = [CLOSE]
         self.gate.check(visit)
         path = visit.route.path
         if path == HEALTH:

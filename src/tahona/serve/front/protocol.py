@@ -1,12 +1,17 @@
-"""Bounds that uvicorn's HTTP protocol does not have: how long headers may be, and how long they may take."""
+"""What uvicorn's HTTP protocol does not have: answers in one piece, bounds for headers and for how long they may take.
+
+An application finds `WHOLE` among the extensions of its scope: a function that sends head and body together. Two
+messages would be two calls to the system and two packets, a fourth of what a request costs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from tahona.serve.front.visit import CLOSE, WHOLE, Headers, Scope
 from tahona.serve.problems import Problem
 
 HEADERS = 32 << 10
@@ -18,6 +23,8 @@ UNREAD = 60.0
 """Seconds in which a client has to take some of its answer."""
 PATIENCE = 15.0
 """Seconds for a connection to send its request's headers, and for a body to send its next bytes."""
+IDLE = 75.0
+"""Seconds that a connection stays open without a request."""
 LINGER = 5.0
 """Seconds in which a body is read that was answered before its end, so that the client sees the answer."""
 CONNECTIONS = 4096
@@ -39,6 +46,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._last = self._since = self.loop.time()
+        self._extensions = {WHOLE: self._answer}
         if len(self.connections) > CONNECTIONS:
             transport.abort()
 
@@ -72,16 +80,52 @@ class Protocol(HttpToolsProtocol):
         self._size = 0
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """Go on with the next request. No clock is set for an idle connection: `end_stuck` looks at all of them."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
         if self._size:
             self.loop.call_later(LINGER, self._end_unless_whole)
 
     def is_stuck(self, now: float) -> bool:
-        """Tell whether a request (or the first one) is owed for long, or an answer is not taken."""
-        if self.flow.read_paused:  # we take nothing at present: nobody can send
+        """Tell whether a request (or its rest) is owed for long, none comes any more, or an answer is not taken."""
+        answered = self.cycle is None or self.cycle.response_complete
+        if self.flow.read_paused or not (answered or self._size):  # the client waits for us
             self._last = now
-        owed = bool(self._size) and now - min(self._last, self._since) > PATIENCE
-        return owed or now - self._unread > UNREAD
+        silent = now - min(self._last, self._since)
+        return silent > (PATIENCE if self._size else IDLE) or now - self._unread > UNREAD
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        self._asked = cycle
+        if cycle.scope["method"] != "HEAD":
+            cycle.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        super()._start_asgi_task(cycle, app)
+
+    async def _answer(self, scope: Scope, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer. Its headers are our own words: nothing in them has to be looked at."""
+        cycle = self._asked
+        if cycle.scope is not scope or cycle.response_started:
+            raise RuntimeError("the answer has begun")
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        if CLOSE in headers:
+            cycle.keep_alive = False
+        elif not cycle.keep_alive:
+            headers = [*headers, CLOSE]
+        pieces = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            pieces += (name, b": ", value, b"\r\n")
+        pieces += (b"\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join(pieces))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _check_headers(self) -> None:
         """Refuse headers that are too long: those that have come to their end, and those that have not."""

@@ -14,6 +14,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 NOWHERE = Route("-", "-", "admin")
+CLOSE = (b"connection", b"close")
+WHOLE = "tahona.whole"
+"""The extension of a scope that sends a whole answer at once: see `tahona.serve.front.protocol`."""
 GONE = 499
 """Status in the log of a client that did not wait for its answer."""
 
@@ -88,6 +91,10 @@ class Visit:
             *self.extra,
             *headers,
         ]
+        whole = self.scope.get("extensions", {}).get(WHOLE)
+        if whole is not None:
+            await whole(self.scope, status, start, body)
+            return
         await self.send({"type": "http.response.start", "status": status, "headers": start})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -77,7 +77,6 @@ class Worker:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=75,
                 timeout_graceful_shutdown=GRACE,
             )
         )
