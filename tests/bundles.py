@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tahona.bundle.bundle import Bundle, Member
+from tahona.core.schema import Schema
 from tahona.learn.calibration import fit_calibrator
-from tahona.learn.columns import infer_schema, to_columns, to_labels, with_ranges
+from tahona.learn.columns import Columns, infer_schema, to_columns, to_labels, with_ranges
 from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
 from tahona.learn.model import FittedModel, fit_estimator
@@ -26,6 +28,20 @@ class Part:
     calibrate: str = "isotonic"
     weight: float = 1.0
     fits: int = 1
+
+
+def fitted_model(
+    family: str, params: Mapping[str, Any], columns: Columns, y: np.ndarray, schema: Schema
+) -> FittedModel:
+    """Return a family's model, fitted once, as it is before calibration."""
+    kind = FAMILIES[family]
+    encoding = fit_encoding(columns, schema, kind.wants)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator, seen, _ = fit_estimator(
+            kind, params, encoding.apply(columns), y, seed=1, categorical=encoding.categorical
+        )
+    return FittedModel(family, params, encoding, (estimator,), len(schema.labels), seen, len(y))
 
 
 def fitted(frame: pd.DataFrame, parts: Sequence[Part], *, target: str, rule: str = "threshold", **says: Any) -> Bundle:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from bundles import fitted_model
 from sklearn.datasets import load_breast_cancer
 
 from tahona.bundle import predict as predict_module
@@ -18,9 +19,7 @@ from tahona.bundle.predict import DROPPED, Scored
 from tahona.errors import DataError
 from tahona.learn.calibration import Calibrator
 from tahona.learn.columns import infer_schema, to_columns, to_labels
-from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
-from tahona.learn.model import FittedModel, fit_estimator
 from tahona.serve.back import batching
 from tahona.serve.back.batching import Batcher
 
@@ -30,11 +29,8 @@ def learn(family: str) -> tuple[Bundle, list[dict[str, object]]]:
     frame = load_breast_cancer(as_frame=True).frame
     schema, _ = infer_schema(frame, target="target", positive=0)
     columns, y = to_columns(frame, schema), to_labels(frame["target"], schema)
-    kind = FAMILIES[family]
-    encoding = fit_encoding(columns, schema, kind.wants)
-    estimator, seen, _ = fit_estimator(kind, {}, encoding.apply(columns), y, seed=1)
-    model = FittedModel(family, {}, encoding, (estimator,), 2, seen, len(y))
-    bundle = Bundle("cancer", schema, (Member(model, Calibrator("none", kind.gives, 2)),), 0.5)
+    model = fitted_model(family, {}, columns, y, schema)
+    bundle = Bundle("cancer", schema, (Member(model, Calibrator("none", FAMILIES[family].gives, 2)),), 0.5)
     return bundle, frame.drop(columns="target").to_dict("records")
 
 

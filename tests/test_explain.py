@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
+from bundles import fitted_model
 
 from tahona.bundle.bundle import Bundle, Member
 from tahona.bundle.explain import Explanation, explain
@@ -15,9 +14,8 @@ from tahona.core.schema import Schema
 from tahona.errors import InputError
 from tahona.learn.calibration import Calibrator
 from tahona.learn.columns import Columns, infer_schema, take, to_columns, to_labels
-from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
-from tahona.learn.model import FittedModel, fit_estimator
+from tahona.learn.model import FittedModel
 
 Learnt = tuple[Columns, np.ndarray, Schema]
 ROWS = 300
@@ -45,16 +43,8 @@ def table(classes: int, *, text: bool) -> Learnt:
 
 
 def member(name: str, params: dict, learnt: Learnt, weight: float = 1.0) -> Member:
-    columns, y, schema = learnt
-    family = FAMILIES[name]
-    encoding = fit_encoding(columns, schema, family.wants)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        estimator, seen, _ = fit_estimator(
-            family, params, encoding.apply(columns), y, seed=1, categorical=encoding.categorical
-        )
-    model = FittedModel(name, params, encoding, (estimator,), len(schema.labels), seen, len(y))
-    return Member(model, Calibrator("none", family.gives, len(schema.labels)), weight)
+    model = fitted_model(name, params, *learnt)
+    return Member(model, Calibrator("none", FAMILIES[name].gives, model.classes), weight)
 
 
 def bundle_of(learnt: Learnt, *members: Member) -> Bundle:

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from bundles import fitted_model
 from sklearn.datasets import load_breast_cancer
 
 from tahona.core.schema import Schema
@@ -22,7 +22,7 @@ from tahona.learn.encoding import fit_encoding
 from tahona.learn.families import FAMILIES
 from tahona.learn.families.boosting import _dense
 from tahona.learn.families.family import Setting
-from tahona.learn.model import TRUSTED, FittedModel, fit_estimator, load_model, sample_rows, save_model
+from tahona.learn.model import TRUSTED, FittedModel, load_model, sample_rows, save_model
 
 DATA = Path(os.environ.get("TAHONA_REAL_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
 SMALL = {"n_estimators": 12, "max_iter": 12}
@@ -38,17 +38,6 @@ for _name, _params in VARIANTS:
     if _name in ("logistic_regression", "linear_svc"):
         _params.pop("max_iter", None)
         _params["tol"] = 1e-2
-
-
-def fit(name: str, params: dict, columns: Columns, y: np.ndarray, schema: Schema) -> FittedModel:
-    family = FAMILIES[name]
-    encoding = fit_encoding(columns, schema, family.wants)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        estimator, seen, _ = fit_estimator(
-            family, params, encoding.apply(columns), y, seed=1, categorical=encoding.categorical
-        )
-    return FittedModel(name, params, encoding, (estimator,), len(schema.labels), seen, len(y))
 
 
 def rows_of(columns: Columns, rows: slice | np.ndarray) -> Columns:
@@ -132,14 +121,14 @@ def mutate(columns: Columns, schema: Schema, seed: int = 0) -> Columns:
 @pytest.mark.parametrize(("name", "params"), VARIANTS)
 def test_a_row_gets_the_same_bits_alone_and_in_any_batch(name, params, cancer, mixed, written):
     for columns, y, schema in (cancer, mixed, written):
-        model = fit(name, params, columns, y, schema)
+        model = fitted_model(name, params, columns, y, schema)
         assert_same_bits_in_every_batch(model, rows_of(mutate(columns, schema), slice(0, 250)))
 
 
 @pytest.mark.parametrize(("name", "params"), VARIANTS)
 def test_a_model_comes_back_from_disk_with_the_same_bits_and_without_pickle(name, params, cancer, written, tmp_path):
     for place, (columns, y, schema) in enumerate((cancer, written)):
-        model = fit(name, params, columns, y, schema)
+        model = fitted_model(name, params, columns, y, schema)
         folder = tmp_path / str(place)
         save_model(model, folder)
         again = load_model(folder)
@@ -162,14 +151,14 @@ def test_mutated_hotel_rows_get_the_same_bits_alone_and_in_batches():
     columns, y = to_columns(frame, schema), to_labels(frame["is_canceled"], schema)
     changed = rows_of(mutate(columns, schema), slice(0, 200))
     for name, params in VARIANTS:
-        model = fit(name, params, rows_of(columns, slice(0, 1000)), y[:1000], schema)
+        model = fitted_model(name, params, rows_of(columns, slice(0, 1000)), y[:1000], schema)
         assert_same_bits_in_every_batch(model, changed, (1, 7))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_probabilities_are_probabilities_and_decisions_are_the_estimators_own(name, mixed):
     columns, y, schema = mixed
-    model = fit(name, {}, columns, y, schema)
+    model = fitted_model(name, {}, columns, y, schema)
     scores, decided = model.predict(columns)
     if FAMILIES[name].gives == "probability":
         assert scores.shape == (len(y), 3)
@@ -184,7 +173,7 @@ def test_probabilities_are_probabilities_and_decisions_are_the_estimators_own(na
 @pytest.mark.parametrize("name", FAMILIES)
 def test_two_classes_give_the_libraries_own_numbers(name, cancer):
     columns, y, schema = cancer
-    model = fit(name, {}, columns, y, schema)
+    model = fitted_model(name, {}, columns, y, schema)
     scores, matrix = model.scores(columns), model.encoding.apply(columns)
     if FAMILIES[name].gives == "margin":
         assert scores.shape == (len(y),)
@@ -199,7 +188,7 @@ def test_two_classes_give_the_libraries_own_numbers(name, cancer):
 def test_a_class_that_the_rows_do_not_show_keeps_its_column(name, mixed):
     columns, y, schema = mixed
     kept = np.flatnonzero(y != 1)
-    model = fit(name, {}, rows_of(columns, kept), y[kept], schema)
+    model = fitted_model(name, {}, rows_of(columns, kept), y[kept], schema)
     scores, decided = model.predict(columns)
     assert scores.shape == (len(y), 3)
     assert set(np.unique(decided)) <= {0, 2}
@@ -223,7 +212,7 @@ def test_the_number_of_threads_changes_no_bit(name, cancer):
 def test_every_type_in_a_model_file_stands_on_our_own_list(cancer, tmp_path):
     """A file that names anything else is refused before skops looks at it, even what skops itself would trust."""
     columns, y, schema = cancer
-    save_model(fit("tree", {}, columns, y, schema), tmp_path)
+    save_model(fitted_model("tree", {}, columns, y, schema), tmp_path)
     assert "sklearn.linear_model._ridge.Ridge" not in TRUSTED
     forge(tmp_path / "model.skops", module="sklearn.linear_model._ridge", name="Ridge")
     with pytest.raises(IntegrityError, match=r"sklearn\.linear_model\._ridge\.Ridge"):
@@ -249,7 +238,7 @@ def forge(path: Path, *, module: str, name: str) -> None:
 )
 def test_a_broken_or_missing_model_file_is_an_integrity_error(name, file, cancer, tmp_path):
     columns, y, schema = cancer
-    save_model(fit(name, {}, columns, y, schema), tmp_path)
+    save_model(fitted_model(name, {}, columns, y, schema), tmp_path)
     (tmp_path / file).write_bytes(b"not a model")
     with pytest.raises(IntegrityError, match="cannot be read"):
         load_model(tmp_path)
@@ -315,6 +304,7 @@ def test_balanced_weights_raise_the_share_of_the_rare_class(cancer):
     for name in ("tree", "random_forest", "logistic_regression", "svc", "hist_gradient_boosting", "lightgbm"):
         few = rows_of(columns, rare)
         params = {"max_depth": 2} if "max_depth" in FAMILIES[name].accepts else {}
-        plain = fit(name, params, few, y[rare], schema).decide(columns).mean()
-        balanced = fit(name, {**params, "class_weight": "balanced"}, few, y[rare], schema).decide(columns).mean()
+        plain = fitted_model(name, params, few, y[rare], schema).decide(columns).mean()
+        params["class_weight"] = "balanced"
+        balanced = fitted_model(name, params, few, y[rare], schema).decide(columns).mean()
         assert balanced >= plain, name

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
-from backs import Back, started_back
-from projects import QUICK, quick_table, write_project
+from backs import Back, run_mixed, started_back
+from projects import quick_table
 
 import tahona
 from tahona.lifecycle.registry import find_version
@@ -24,7 +24,6 @@ from tahona.wiring import open_project
 
 pytest.importorskip("mlflow.pyfunc.scoring_server")
 
-PROJECT = QUICK.replace("table.csv", "table.parquet").replace('["tree", "logistic_regression"]', '["lightgbm"]')
 FRAME = quick_table(6, seed=3).drop(columns="label")
 RECORDS: list[dict[str, Any]] = FRAME.to_dict("records")
 
@@ -48,11 +47,7 @@ def listening(app: Any) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Back]:
     root = tmp_path_factory.mktemp("invoked")
-    frame = quick_table()
-    frame.loc[::17, "size"] = np.nan
-    write_project(root, PROJECT, frame)
-    frame.to_parquet(root / "table.parquet", index=False)
-    tahona.load(root).run()
+    run_mixed(root, "lightgbm", quick_table())
     with started_back(root) as running:
         yield running
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from postgres_servers import PostgresServer, postgres_server
 from processes import race, started
+from races import assert_numbers_without_gap_or_double, assert_one_of_these_is_promoted
 
 from tahona.errors import InputError, SetupError
 from tahona.ledgers.engine import REVISIONS
@@ -88,21 +89,7 @@ def test_postgres_is_another_name_of_the_same(url: str) -> None:
 
 
 def test_processes_that_register_at_once_get_numbers_without_gap_or_double(url: str) -> None:
-    """Four processes open a ledger that has no tables yet and register ten runs each."""
-    racer = """
-        import sys
-        from tahona.ledgers.sql import SqlLedger
-        from tahona.testing.ledger_suite import a_version
-        import sqlalchemy, alembic.command, psycopg
-        print("ready", flush=True)
-        sys.stdin.readline()
-        ledger = SqlLedger(sys.argv[1])
-        print(*[ledger.add_version(a_version(f"run-{sys.argv[2]}-{turn}")).number for turn in range(10)], flush=True)
-    """
-    said = race(racer, *((url, me) for me in range(4)))
-    numbers = [int(number) for line in said for number in line.split()]
-    assert sorted(numbers) == list(range(1, 41))
-    assert [version.number for version in SqlLedger(url).versions("hotel")] == list(range(40, 0, -1))
+    assert_numbers_without_gap_or_double(url, "psycopg")
 
 
 def test_a_run_saved_and_a_version_added_by_many_processes_stand_once(url: str) -> None:
@@ -125,29 +112,7 @@ def test_a_run_saved_and_a_version_added_by_many_processes_stand_once(url: str) 
 
 
 def test_of_two_promotions_at_once_one_is_refused(url: str) -> None:
-    """Both judged against the same champion; the second has to judge again, and the history is one chain."""
-    racer = """
-        import sys
-        from tahona.errors import RefusedError
-        from tahona.ledgers.sql import SqlLedger
-        from tahona.testing.ledger_suite import a_move
-        ledger = SqlLedger(sys.argv[1])
-        print("ready", flush=True)
-        sys.stdin.readline()
-        try:
-            ledger.move_alias(a_move(int(sys.argv[2]), 1))
-            print("moved")
-        except RefusedError:
-            print("refused")
-    """
-    ledger = SqlLedger(url)
-    for run in range(4):
-        ledger.add_version(a_version(f"run-{run}"))
-    ledger.move_alias(a_move(1, 0))
-    said = race(racer, *((url, version) for version in (2, 3, 4)))
-    assert sorted(said) == ["moved\n", "refused\n", "refused\n"]
-    moves = [(event.previous, event.version) for event in ledger.history("hotel")]
-    assert moves == [(0, 1), (1, 2 + said.index("moved\n"))]
+    assert_one_of_these_is_promoted(url, (2, 3, 4))
 
 
 def test_a_move_whose_answer_was_lost_is_made_once(url: str) -> None:

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from backs import CANCER, Back, started_back
+from backs import CANCER, Back, run_mixed, started_back
 from projects import QUICK, quick_table, write_project
 from serving import until
 from sklearn.datasets import load_breast_cancer
@@ -41,21 +41,13 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Back]:
         yield back
 
 
-CODED = QUICK.replace("table.csv", "table.parquet").replace(
-    '["tree", "logistic_regression"]', '["logistic_regression"]'
-)
-
-
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Back]:
     """A back whose champion is a linear model of two numbers with nulls, a colour, and codes with leading zeros."""
     root = tmp_path_factory.mktemp("mixed")
     frame = quick_table()
     frame["code"] = [f"0{place % 9}" for place in range(len(frame))]
-    frame.loc[::17, "size"] = np.nan
-    write_project(root, CODED, frame)
-    frame.to_parquet(root / "table.parquet", index=False)
-    tahona.load(root).run()
+    run_mixed(root, "logistic_regression", frame)
     with started_back(root) as back:
         yield back
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from processes import race, started
+from races import assert_numbers_without_gap_or_double, assert_one_of_these_is_promoted
 
 from tahona.core.records import Interval
 from tahona.errors import InputError, IntegrityError, SetupError, TahonaError
@@ -114,21 +115,7 @@ def test_text_that_is_no_text_is_kept_readable(file: Path) -> None:
 
 
 def test_processes_that_register_at_once_get_numbers_without_gap_or_double(file: Path) -> None:
-    """Four processes open a ledger that does not exist yet and register ten runs each."""
-    racer = """
-        import sys
-        from tahona.ledgers.sql import SqlLedger
-        from tahona.testing.ledger_suite import a_version
-        import sqlalchemy, alembic.command
-        print("ready", flush=True)
-        sys.stdin.readline()
-        ledger = SqlLedger(sys.argv[1])
-        print(*[ledger.add_version(a_version(f"run-{sys.argv[2]}-{turn}")).number for turn in range(10)], flush=True)
-    """
-    said = race(racer, *((f"sqlite:///{file}", me) for me in range(4)))
-    numbers = [int(number) for line in said for number in line.split()]
-    assert sorted(numbers) == list(range(1, 41))
-    assert [version.number for version in opened(file).versions("hotel")] == list(range(40, 0, -1))
+    assert_numbers_without_gap_or_double(f"sqlite:///{file}")
 
 
 def test_one_run_registered_by_many_processes_is_one_version(file: Path) -> None:
@@ -149,31 +136,7 @@ def test_one_run_registered_by_many_processes_is_one_version(file: Path) -> None
 
 
 def test_of_two_promotions_at_once_one_is_refused(file: Path) -> None:
-    """Both judged against the same champion; the second has to judge again, and the history is one chain."""
-    racer = """
-        import sys
-        from tahona.errors import RefusedError
-        from tahona.ledgers.sql import SqlLedger
-        from tahona.testing.ledger_suite import a_move
-        ledger = SqlLedger(sys.argv[1])
-        print("ready", flush=True)
-        sys.stdin.readline()
-        try:
-            ledger.move_alias(a_move(int(sys.argv[2]), 1))
-            print("moved")
-        except RefusedError:
-            print("refused")
-    """
-    ledger = opened(file)
-    for run in range(5):
-        ledger.add_version(a_version(f"run-{run}"))
-    ledger.move_alias(a_move(1, 0))
-    said = race(racer, *((f"sqlite:///{file}", version) for version in (2, 3, 4, 5)))
-    assert sorted(said) == ["moved\n", "refused\n", "refused\n", "refused\n"]
-    assert [(event.previous, event.version) for event in ledger.history("hotel")] == [
-        (0, 1),
-        (1, 2 + said.index("moved\n")),
-    ]
+    assert_one_of_these_is_promoted(f"sqlite:///{file}", (2, 3, 4, 5))
 
 
 def test_a_kill_in_the_middle_of_a_save_leaves_the_old_or_the_new(file: Path) -> None:
