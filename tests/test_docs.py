@@ -98,6 +98,17 @@ def test_the_reference_holds_no_address_of_this_process(reference):
         assert str(ROOT) not in text, name
 
 
+def test_what_the_serving_page_asks_for_is_a_route():
+    from tahona.serve.access import methods_at
+
+    asked = re.findall(r'^ask "?(/[^\s"?]*)(.*)$', (DOCS / "serving.md").read_text("utf-8"), re.MULTILINE)
+    assert len(asked) > 10
+    for path, options in asked:
+        sends = re.search(r" (-d|-F|--data-binary) ", options)
+        method = "DELETE" if " -X DELETE" in options else "POST" if sends else "GET"
+        assert method in methods_at(path), f"{method} {path}"
+
+
 def test_every_family_metric_and_finding_is_in_the_reference(reference):
     from tahona.core.families import FAMILY_NAMES
     from tahona.core.findings import FINDINGS
