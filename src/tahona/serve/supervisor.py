@@ -46,7 +46,7 @@ ROUND = 0.05
 NOTICE = 0.5
 """Seconds between the end of readiness and the closing of the door: whoever sends clients here has to notice."""
 WORKERS_END, BACK_ENDS = 7.0, 2.0
-"""Seconds for the workers, and then for the back, to end by themselves."""
+"""Seconds for the workers, and besides for the back, to end by themselves; what the workers leave is the back's too."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds before a child that ended is started anew; the pause doubles while it keeps ending early."""
 EARLY = 10.0
@@ -224,7 +224,7 @@ def _end(workers: Sequence[Child], back: Child, door: socket.socket) -> None:
         worker.end(by)
     if back.process is not None:
         back.process.terminate()
-    back.end(time.monotonic() + BACK_ENDS)
+    back.end(by + BACK_ENDS)
 
 
 def _say(children: Sequence[Child], words: bytes) -> None:
