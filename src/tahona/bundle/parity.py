@@ -43,7 +43,7 @@ def compare(bundle: Bundle, scorer: Scorer, rows: Sequence[Row]) -> Verdict:
     """Ask the scorer for each row alone and the bundle for all rows at once."""
     columns = to_columns(rows, bundle.schema)
     proba, codes = score(bundle, columns)
-    said = row_warnings(bundle, columns)
+    said = np.array(row_warnings(bundle, columns).tolist(), dtype=object)
     answers = [scorer.score(scorer.row(row)) for row in rows]
     found = np.array([answer[1] for answer in answers])
     largest = float(np.abs(found - proba).max())

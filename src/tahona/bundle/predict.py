@@ -42,12 +42,12 @@ class Read:
 class Scored:
     """What the bundle says of raw rows, in their order."""
 
-    labels: NDArray[Any]
-    """(n,) texts; None where a cleaning function dropped the row."""
+    labels: Coded
+    """None where a cleaning function dropped the row."""
     probabilities: NDArray[np.float64]
     """(n, k); NaN where the row was dropped."""
-    warnings: NDArray[Any]
-    """(n,) texts, joined by semicolons."""
+    warnings: Coded
+    """Joined by semicolons."""
 
 
 def predict_frame(
@@ -65,7 +65,8 @@ def predict_frame(
         raise DataError("there are no rows to predict", fix="send at least one row")
     scored = score_read(bundle, [Read(len(rows), *raw_columns(bundle, rows, first, coded=True))])[0]
     classes = {f"probability_{label}": scored.probabilities[:, code] for code, label in enumerate(bundle.schema.labels)}
-    return pd.DataFrame({"label": scored.labels, **classes, "version": bundle.version, "warnings": scored.warnings})
+    labels, warnings = scored.labels.to_pandas(), scored.warnings.to_pandas()
+    return pd.DataFrame({"label": labels, **classes, "version": bundle.version, "warnings": warnings})
 
 
 def raw_columns(
@@ -121,23 +122,28 @@ def score_read(bundle: Bundle, requests: Sequence[Read]) -> list[Scored]:
     )
     proba, codes = score(bundle, columns)
     warnings = row_warnings(bundle, columns)
-    labels = np.asarray(bundle.schema.labels, dtype=object)[codes]
-    answers = []
-    for each, end in zip(requests, ends.tolist(), strict=True):
-        rows = slice(end - each.kept.size, end)
-        answer = _dropped(bundle, each.count)
-        answer.labels[each.kept] = labels[rows]
-        answer.probabilities[each.kept] = proba[rows]
-        answer.warnings[each.kept] = warnings[rows]
-        answers.append(answer)
-    return answers
+    whole = Scored(Coded((*bundle.schema.labels, None), codes), proba, warnings)
+    slices = (slice(end - each.kept.size, end) for each, end in zip(requests, ends.tolist(), strict=True))
+    return [_of_request(bundle, each, whole, rows) for each, rows in zip(requests, slices, strict=True)]
+
+
+def _of_request(bundle: Bundle, read: Read, whole: Scored, rows: slice) -> Scored:
+    """Return the answers to a request, whose kept rows stand in the whole so."""
+    kept = Scored(whole.labels[rows], whole.probabilities[rows], whole.warnings[rows])
+    if read.kept.size == read.count:
+        return kept
+    answer = _dropped(bundle, read.count)
+    answer.labels.codes[read.kept] = kept.labels.codes
+    answer.probabilities[read.kept] = kept.probabilities
+    answer.warnings.codes[read.kept] = kept.warnings.codes
+    return Scored(answer.labels, answer.probabilities, Coded((*kept.warnings.texts, DROPPED), answer.warnings.codes))
 
 
 def _dropped(bundle: Bundle, count: int) -> Scored:
     """Return the answer to rows that the cleaning functions dropped."""
-    labels: NDArray[Any] = np.full(count, None, dtype=object)
-    warnings: NDArray[Any] = np.full(count, DROPPED, dtype=object)
-    return Scored(labels, np.full((count, len(bundle.schema.labels)), np.nan), warnings)
+    last = np.full(count, -1, dtype=np.int64)
+    nothing = np.full((count, len(bundle.schema.labels)), np.nan)
+    return Scored(Coded((*bundle.schema.labels, None), last), nothing, Coded((DROPPED,), last.copy()))
 
 
 def score(bundle: Bundle, columns: Columns) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -149,23 +155,24 @@ def score(bundle: Bundle, columns: Columns) -> tuple[NDArray[np.float64], NDArra
     return proba, decide(proba, bundle.threshold)
 
 
-def row_warnings(bundle: Bundle, columns: Columns) -> NDArray[Any]:
+def row_warnings(bundle: Bundle, columns: Columns) -> Coded:
     """Return a text per row that names columns with an unseen category or a value outside the training range."""
-    size = len(next(iter(columns.values())))
-    found: NDArray[Any] = np.full(size, "", dtype=object)
+    found: dict[int, str] = {}
     for column in bundle.schema.columns:
         values = columns.get(column.name)
         if values is None:
             continue
         if column.kind == "category":
-            bad, said = unseen(column, values), f"unseen category in {column.name}; "
+            bad, said = unseen(column, values), f"unseen category in {column.name}"
         else:
-            bad, said = np.logical_or(*outside(column, values)), f"{column.name} outside the training range; "
-        if bad.any():
-            found[bad] = found[bad] + said
-    some = np.flatnonzero(found != "")
-    found[some] = [text.removesuffix("; ") for text in found[some]]
-    return found
+            bad, said = np.logical_or(*outside(column, values)), f"{column.name} outside the training range"
+        for row in np.flatnonzero(bad).tolist():
+            found[row] = f"{found[row]}; {said}" if row in found else said
+    texts = ("", *dict.fromkeys(found.values()))
+    place = {text: place for place, text in enumerate(texts)}
+    codes = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
+    codes[list(found)] = [place[text] for text in found.values()]
+    return Coded(texts, codes)
 
 
 def unseen(column: Column, values: NDArray[Any] | Coded) -> NDArray[np.bool_]:

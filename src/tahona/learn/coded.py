@@ -14,6 +14,7 @@ from tahona.learn.values import canonical, read_texts
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.api.extensions import ExtensionArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Coded:
         """Return what ``find`` gives for each row's text, asked once per distinct text."""
         found: NDArray[Any] = np.array([find(text) for text in self.texts], dtype=kind).take(self.codes)
         return found
+
+    def tolist(self) -> list[str | None]:
+        """Return each row's text."""
+        return [self.texts[code] for code in self.codes.tolist()]
+
+    def to_pandas(self) -> ExtensionArray:
+        """Return the texts in pandas' `str` type, null as NaN."""
+        import pandas as pd
+
+        return pd.array(list(self.texts), dtype="str").take(self.codes)
 
     @property
     def once(self) -> Coded:

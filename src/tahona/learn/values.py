@@ -81,7 +81,8 @@ def _series_texts(series: pd.Series[Any], name: str) -> NDArray[Any]:
 def read_numbers(values: Cells | pd.Series[Any], name: str, read: Callable[[object], float] = number) -> NDArray[Any]:
     """Return the cells as float64, NaN for null. Raises DataError for other types and for infinities."""
     if is_series(values) and _holds_numbers(values):
-        result = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        plain = isinstance(values.dtype, np.dtype)  # its nulls are NaN already
+        result = values.to_numpy(dtype=np.float64) if plain else values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         cells = list(values.to_numpy(dtype=object)) if is_series(values) else values
         result = np.array(each(cells, read, name), dtype=np.float64)

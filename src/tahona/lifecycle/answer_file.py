@@ -123,7 +123,9 @@ class _Parquet:
         if self._writer is None:
             schema = pa.Schema.from_pandas(frame, preserve_index=False)
             texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
-            self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", use_dictionary=texts)
+            self._writer = pq.ParquetWriter(
+                self._stream, schema, compression="zstd", use_dictionary=[*texts, "version"]
+            )
         self._writer.write_table(pa.Table.from_pandas(frame, schema=self._writer.schema, preserve_index=False))
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ def _answer(bundle: Bundle, piece: pd.DataFrame, start: int, row_id: str | None)
 
     if row_id is not None and row_id not in piece.columns:
         raise InputError(f"the input has no column '{row_id}'", where="--id", fix="name a column of the input")
-    answer = predict_frame(bundle, piece, first=start).astype({"label": "str", "warnings": "str"})
+    answer = predict_frame(bundle, piece, first=start)
     if row_id in answer.columns:
         raise InputError(f"'{row_id}' is a column of the answers", where="--id", fix="rename the input's column")
     if row_id is None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 from starlette.requests import Request
 
 from tahona.bundle.predict import Scored, score_read
@@ -133,9 +132,7 @@ def explained(bundle: Bundle, rows: Sequence[Row]) -> tuple[Scored, list[Documen
     scored = score_read(bundle, [read])[0]
     told: list[Document | None] = [None] * read.count
     if read.kept.size:
-        code = {label: place for place, label in enumerate(bundle.schema.labels)}
-        codes = np.fromiter((code[label] for label in scored.labels[read.kept]), dtype=np.int64)
-        why = explain(bundle, read.columns, codes)
+        why = explain(bundle, read.columns, scored.labels.codes[read.kept])
         for place, row in enumerate(read.kept.tolist()):
             told[row] = explanation(why, place)
     return scored, told
@@ -167,5 +164,5 @@ def records(classes: Sequence[str], scored: Scored) -> list[Record]:
     ]
 
 
-def _listed(warnings: str) -> list[str]:
+def _listed(warnings: str | None) -> list[str]:
     return warnings.split("; ") if warnings else []

@@ -168,10 +168,10 @@ def _answers(asked: Asked, piece: ScoredTable, row_id: str | None, names: list[s
     return pd.DataFrame(
         {
             row_id or "row": identity,
-            "label": scored.labels,
+            "label": scored.labels.tolist(),
             **{f"probability_{label}": scored.probabilities[:, code] for code, label in enumerate(classes)},
             "version": asked.serving.champion.version,
-            "warnings": [f"{said}; {extra}" if said and extra else said or extra for said in scored.warnings],
+            "warnings": [f"{said}; {extra}" if said and extra else said or extra for said in scored.warnings.tolist()],
             "prediction_id": np.asarray(names, dtype=object),
         }
     )
