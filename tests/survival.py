@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from projects import Command, all_outputs, output
 
 from tahona.digests import digest_file
+
+
+def kill_in_training(words: Sequence[object], folder: Path, environ: Mapping[str, str], patience: float) -> None:
+    """Start what runs the project, and kill it, with all that it started, once the first family is trained."""
+    process = subprocess.Popen(
+        [*map(str, words)],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + patience
+    while not (folder / ".tahona" / "last" / "train@dummy.json").exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def results(folder: Path) -> dict[str, tuple[int, int, bytes]]:

@@ -7,10 +7,8 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 
@@ -18,6 +16,7 @@ import pytest
 from equality import run_on
 from projects import QUICK, Answer, Command, edit, kept_files, quick_table, states, write_project
 from s3_servers import BUCKET, S3Server, running
+from survival import kill_in_training
 
 from tahona.core.naming import check_names
 
@@ -254,21 +253,7 @@ def test_a_killed_run_continues_here_and_on_dvc_with_the_same_bits(
     project, other = write_project(tmp_path / "quick"), write_project(tmp_path / "other")
     do(dvc, project, "dvc init -q --no-scm")
     assert tahona("export", "dvc", "-C", project).code == 0
-    process = subprocess.Popen(
-        ["dvc", "repro"],
-        cwd=project,
-        env=alone(python),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    end = time.monotonic() + 200
-    while not (project / ".tahona" / "last" / "train@dummy.json").exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_in_training(["dvc", "repro"], project, alone(python), 200)
     kept = kept_files(project)
     begun = {file.stem for file in (project / ".tahona" / "last").iterdir()}
     elsewhere = Path(shutil.copytree(project, tmp_path / "elsewhere" / "quick"))

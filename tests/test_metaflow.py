@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from equality import facts, run_on
 from projects import QUICK, Answer, Command, edit, kept_files, states, write_project
 from s3_servers import BUCKET, S3Server, running
+from survival import kill_in_training
 
 from tahona.core.plan import make_plan
 from tahona.core.workflow import Patience, make_workflow
@@ -264,21 +264,7 @@ def test_a_killed_run_continues_here_and_elsewhere_with_the_same_bits(
 ) -> None:
     project, other = short_project(tmp_path / "project"), short_project(tmp_path / "other")
     assert tahona("export", "metaflow", "-C", project).code == 0
-    process = subprocess.Popen(
-        [python, FLOW, "run", "--max-workers", "1"],
-        cwd=project,
-        env=alone(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    end = time.monotonic() + 120
-    while not (project / ".tahona" / "last" / "train@dummy.json").exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_in_training([python, FLOW, "run", "--max-workers", "1"], project, alone(project), 120)
     kept = kept_files(project)
     begun = {file.stem for file in (project / ".tahona" / "last").iterdir()}
     shutil.copytree(project, tmp_path / "elsewhere")
