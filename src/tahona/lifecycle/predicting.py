@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tahona.bundle.bundle import Bundle
     from tahona.ports import Source
 
-PIECE = 30_000
+PIECE = 60_000
 """Rows that are in memory at a time …"""
 CELLS = 8_000_000
 """… fewer where the matrices that models read have more cells than this (64 MB)."""
