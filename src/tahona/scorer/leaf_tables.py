@@ -23,7 +23,7 @@ Bits = NDArray[np.uint64]
 
 MOST_LEAVES = 64
 MOST_TREES = 2_000
-WORTH = 30_000
+WORTH = 12_000
 """Rows asked of a model before its tables are made: that costs about as much as asking it about so many."""
 _COMPARED = 1_000
 """Rows on which the tables must give LightGBM's own bits before they are believed."""
