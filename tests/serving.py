@@ -69,7 +69,8 @@ class Server:
 def serving(folder: Path, *words: object, key: str = "") -> Iterator[Server]:
     """Serve the project at a free port; on leaving, the server has ended."""
     command = [str(Path(sys.executable).with_name("tahona")), "serve", "-C", str(folder), "--port", "0", "--json"]
-    log = folder / "serve.log"
+    log, temporary = folder / "serve.log", folder / "temporary"
+    temporary.mkdir(exist_ok=True)
     with (
         log.open("a") as errors,
         subprocess.Popen(
@@ -78,7 +79,7 @@ def serving(folder: Path, *words: object, key: str = "") -> Iterator[Server]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)},
         ) as process,
     ):
         try:

@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -344,16 +343,13 @@ def test_a_row_id_has_to_be_a_column_of_the_table_and_none_of_the_answers(slow):
         said(slow.http.post("/predict", content=text, headers=CSV, params={"id": name}), 422)
 
 
-def test_no_temporary_file_is_left(slow, tmp_path, monkeypatch):
+def test_no_temporary_file_is_left(slow):
     """Neither a good table, nor a bad one, nor one that is too long leaves anything behind."""
-    import tempfile
-
-    place = Path(tempfile.gettempdir())
-    before = set(place.glob("tahona-rows-*"))
+    before = list((slow.root / "temporary").iterdir())  # a loaded model, say
     table(slow, TABLE.head(5).to_csv(index=False))
     slow.http.post("/predict", content=b"a\n1,2\n", headers=CSV)
     slow.http.post("/predict", content=b"a,b\n" * 3_000_000, headers=CSV)
-    assert set(place.glob("tahona-rows-*")) == before
+    assert list((slow.root / "temporary").iterdir()) == before
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/csv", "multipart/form-data; boundary=x"])
