@@ -78,8 +78,10 @@ def _constant(module: str) -> Callable[[str, Path, Path], Ready]:
 
 
 def _uvicorn(python: Path, module: str, port: int) -> Sequence[object]:
-    words = ("--host", "127.0.0.1", "--port", port, "--no-access-log", "--log-level", "warning")
-    return (python, "-m", "uvicorn", f"{module}:app", "--loop", "uvloop", "--http", "httptools", *words)
+    words = (
+        "--loop uvloop --http httptools --host 127.0.0.1 --no-access-log --log-level warning --timeout-keep-alive 75"
+    )
+    return (python, "-m", "uvicorn", f"{module}:app", "--port", port, *words.split())
 
 
 def _tahona(kind: str, table: Path, cache: Path) -> Ready:  # noqa: ARG001
