@@ -16,6 +16,8 @@ from tahona.owners import tag
 
 LARGEST = 8 << 20
 """Bytes after which a writer goes on in another file."""
+PIECE = 1 << 16
+"""Bytes that are read at a time, about."""
 
 
 class Spool:
@@ -66,10 +68,19 @@ def _append(file: IO[bytes], data: bytes) -> None:
 
 def read_lines(file: Path, start: int) -> Iterator[tuple[int, bytes]]:
     """Give every whole line from the byte ``start`` on, with the byte after it."""
-    with file.open("rb") as stream:
-        stream.seek(start)
-        for line in stream:
-            if not line.endswith(b"\n"):
-                return
+    for lines in read_pieces(file, start):
+        for line in lines:
             start += len(line)
             yield start, line
+
+
+def read_pieces(file: Path, start: int, size: int = PIECE) -> Iterator[list[bytes]]:
+    """Give the whole lines from the byte ``start`` on, about ``size`` bytes of them at a time."""
+    with file.open("rb") as stream:
+        stream.seek(start)
+        whole = True
+        while whole and (lines := stream.readlines(size)):
+            whole = lines[-1].endswith(b"\n")
+            if not whole:  # its writer is at it
+                lines.pop()
+            yield lines

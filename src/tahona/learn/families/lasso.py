@@ -46,20 +46,20 @@ def fit_with_l1(estimator: Estimator, matrix: sparse.csr_matrix, codes: Codes) -
         estimator.fit_intercept,
     )  # fmt: skip
     weights, offsets = np.zeros((matrix.shape[1], target.shape[1])), np.zeros(target.shape[1])
-    tol, rounds, across = _OF_TOL * estimator.tol, 0, matrix.T.tocsr()
+    tol, spent, across = _OF_TOL * estimator.tol, 0, matrix.T.tocsr()
     while True:
         gaps, gap = goal.gaps(matrix, across, weights, offsets)
         if gap <= tol:
             break
-        if rounds >= estimator.max_iter:
+        if spent >= estimator.max_iter:
             warnings.warn("l1: max_iter was reached before the minimum", ConvergenceWarning, stacklevel=2)
             break
         columns = _taking_part(gaps, weights, tol)
         start = np.vstack([offsets, weights[columns]])
-        found, used = goal.descend(matrix[:, columns], start, max(_OF_GAP * gap, tol / 2), estimator.max_iter - rounds)
-        offsets, weights[columns], rounds = found[0], found[1:], rounds + max(used, 1)
+        found, used = goal.descend(matrix[:, columns], start, max(_OF_GAP * gap, tol / 2), estimator.max_iter - spent)
+        offsets, weights[columns], spent = found[0], found[1:], spent + max(used, 1)
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(weights.T), offsets
-    estimator.classes_, estimator.n_iter_ = np.arange(classes), np.array([rounds], dtype=np.int32)
+    estimator.classes_, estimator.n_iter_ = np.arange(classes), np.array([spent], dtype=np.int32)
     estimator.n_features_in_ = matrix.shape[1]
 
 

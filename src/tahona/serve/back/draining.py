@@ -19,7 +19,7 @@ from tahona.errors import TahonaError
 from tahona.owners import is_left
 from tahona.ports import PredictionLog
 from tahona.serve.back.end import End
-from tahona.serve.spool import Spool
+from tahona.serve.spool import Spool, read_pieces
 from tahona.serve.telling import tell
 from tahona.serve.troubles import Troubles
 
@@ -132,17 +132,11 @@ class Drainer:
 
 def _batches(file: Path, start: int) -> Iterator[tuple[int, list[bytes]]]:
     """Give the whole lines from a byte on, some at a time, with the byte after them."""
-    with file.open("rb") as stream:
-        stream.seek(start)
-        whole = True
-        while whole and (lines := stream.readlines(BYTES)):
-            whole = lines[-1].endswith(b"\n")
-            if not whole:  # its writer is at it
-                lines.pop()
-            for first in range(0, len(lines), ROWS):
-                some = lines[first : first + ROWS]
-                start += sum(map(len, some))
-                yield start, some
+    for lines in read_pieces(file, start, BYTES):
+        for first in range(0, len(lines), ROWS):
+            some = lines[first : first + ROWS]
+            start += sum(map(len, some))
+            yield start, some
 
 
 def _predictions(file: Path, lines: list[bytes]) -> list[Prediction]:
