@@ -86,6 +86,24 @@ def assert_gone(workers: set[int]) -> None:
     assert not [pid for pid in workers if alive(pid)]
 
 
+DROPPED = """
+import time
+from tahona.executors.processes import ProcessExecutor, _Pool
+executor = ProcessExecutor(2)
+for round in range(20):
+    pool = _Pool(executor, time.sleep)
+    sent = [pool.send(0.05 * round) for _ in range(4)]
+    pool.drop(sent)
+    executor.close()
+"""
+
+
+def test_what_nobody_waits_for_any_more_does_not_hold_up_the_end():
+    """joblib's pool never ends when it is shut down with canceled items in it: seen as a Ctrl-C that hung."""
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_closing_before_any_work_is_harmless():
     executor = ProcessExecutor(2)
     executor.close()

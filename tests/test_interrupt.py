@@ -86,6 +86,7 @@ def test_ctrl_c_leaves_no_process_and_a_study_that_goes_on(executor, cluster, wh
         _, said = process.communicate(timeout=20)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert "stopped; finished steps are kept, tahona run goes on from here" in said
     assert "Traceback" not in said

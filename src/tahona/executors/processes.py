@@ -26,6 +26,8 @@ _CALM = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 """One thread each: the workers are the parallelism. OpenMP's threads wait by spinning, which costs the others."""
+HANDED_OUT = 1.0
+"""Seconds that a pool gets to take what was sent; as a rule it needs a thousandth of one."""
 
 
 class ProcessExecutor:
@@ -66,8 +68,15 @@ class ProcessExecutor:
         """End the workers and wait for them; one that is still at work is killed."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            self._settle_sent()
             pool.terminate(kill_workers=any(not future.done() for future in self._sent))
         self._sent = []
+
+    def _settle_sent(self) -> None:
+        """Wait until the pool has handed out what was sent: the thread in it dies of an item it was about to take."""
+        patience = time.monotonic() + HANDED_OUT
+        while time.monotonic() < patience and not all(each.running() or each.done() for each in self._sent):
+            time.sleep(0.001)
 
 
 class _Pool:
@@ -92,8 +101,7 @@ class _Pool:
         """Find nothing: a pool tells of its own that a worker died."""
 
     def drop(self, futures: list[Future[Any]]) -> None:
-        for future in futures:
-            future.cancel()
+        """Leave them: an item is handed out at once, and a pool that is ended with a canceled one never ends."""
 
 
 def settle(parent: int) -> None:
