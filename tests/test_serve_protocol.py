@@ -74,3 +74,45 @@ def test_an_idle_connection_is_closed_in_the_end_and_none_that_waits_for_its_ans
         server.close()
 
     asyncio.run(ask())
+
+
+def test_a_task_is_made_only_of_a_request_that_waits_and_it_can_be_canceled():
+    async def ask():
+        tasks, canceled, forever = [], asyncio.Event(), asyncio.Event()
+
+        async def answering(scope, receive, send):
+            visit = Visit(scope, "id", receive, send)
+            tasks.append((scope["path"], asyncio.current_task() is not None))
+            body = await visit.body(10)
+            if body == b"wait":
+                try:
+                    await forever.wait()
+                except asyncio.CancelledError:
+                    tasks.append((scope["path"], asyncio.current_task() is not None))
+                    canceled.set()
+                    raise
+            await visit.answer(200, b"text/plain", body)
+
+        server, state, port = await listening(answering)
+        ways = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        post = b"POST /%s HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n"
+        ways[0][1].write(post % b"whole" + b"body")
+        assert (await ways[0][0].readuntil(b"body")).startswith(b"HTTP/1.1 200")
+        assert not state.tasks
+        ways[1][1].write(post % b"head")
+        while len(tasks) < 2:
+            await asyncio.sleep(0.001)
+        ways[1][1].write(b"body")
+        assert (await ways[1][0].readuntil(b"body")).startswith(b"HTTP/1.1 200")
+        ways[2][1].write(post % b"waiting" + b"wait")
+        while not state.tasks:
+            await asyncio.sleep(0.001)
+        (task,) = state.tasks
+        task.cancel()
+        await asyncio.wait_for(canceled.wait(), 10)
+        for _, writer in ways:
+            writer.close()
+        server.close()
+        return tasks
+
+    assert asyncio.run(ask()) == [("/whole", False), ("/head", True), ("/waiting", False), ("/waiting", True)]

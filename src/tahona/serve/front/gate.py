@@ -12,6 +12,8 @@ from tahona.serve.front.visit import Headers, RefusedError, Visit
 from tahona.serve.keys import Key, find_key
 from tahona.serve.problems import Problem
 
+MOST_NAMES = 100
+"""Names of this server that are known again at once; the others are looked at each time."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(rb"[A-Za-z0-9.\-_]{1,255}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 _FIXED = {(route.path.encode(), route.method): route for route in ROUTES if "{" not in route.path}
@@ -25,6 +27,8 @@ class Gate:
         self._settings = settings
         self._hosts = frozenset(host.encode() for host in settings.hosts)
         self._origins = frozenset(origin.encode() for origin in settings.origins)
+        self._called: set[tuple[bytes, object]] = set()
+        """What the server was called by, at which of its addresses, and let it pass."""
         self._left: dict[str, tuple[float, float]] = {}
         self.keys: Mapping[str, Key] | None = None
         """None where there is no file of keys."""
@@ -40,8 +44,11 @@ class Gate:
         if route.scope is None:
             return
         host = headers.get(b"host", b"")
-        if host not in self._hosts or len(headers) != len(scope["headers"]):
+        called = host, scope["server"]
+        if called not in self._called or len(headers) != len(scope["headers"]):
             self._check_host(visit, host)
+            if len(self._called) < MOST_NAMES:
+                self._called.add(called)
         if origin is not None and route.method not in SAFE and origin not in self._origins:
             _check_origin(origin, host)
         if self.keys is not None or not self._settings.loopback:

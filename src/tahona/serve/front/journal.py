@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
 from typing import Any
+
+import msgspec
 
 from tahona.serve.front.entries import Answered, Entry, encode
 from tahona.serve.front.visit import Visit
@@ -24,8 +25,7 @@ SOME = 32
 """Notes that are made into lines together: more would keep other requests waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
+class Predicted(msgspec.Struct, gc=False):
     """What a request was told about its rows."""
 
     model: str

@@ -2,11 +2,16 @@
 
 An application finds `WHOLE` among the extensions of its scope: a function that sends head and body together. Two
 messages would be two calls to the system and two packets, a fourth of what a request costs.
+
+A request that came whole in one piece is answered there and then as far as nothing has to be waited for. A task is
+made only of what is left; asyncio has that from Python 3.12 on (`eager_start`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import types
+from collections.abc import Coroutine, Generator, Iterator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -42,6 +47,10 @@ class Protocol(HttpToolsProtocol):
     """When the headers began that have not come to their end; never, where they have."""
     _unread = NEVER
     """Since when the client takes nothing of what is sent to it."""
+    _first = False
+    """No request was begun yet by the bytes that are being read."""
+    _begun: tuple[RequestResponseCycle, Any] | None = None
+    """A request whose body may come with the same bytes, and who answers it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,7 +64,12 @@ class Protocol(HttpToolsProtocol):
         if not self._size:
             self._since = self._last
         self._size += len(data)
+        self._first = True
         super().data_received(data)
+        self._first = False
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            super()._start_asgi_task(*begun)
         if self._size > HEADERS or len(data) > HEADERS:
             self._check_headers()
 
@@ -78,6 +92,9 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._size = 0
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            self._answer_now(*begun)
 
     def on_response_complete(self) -> None:
         """Go on with the next request. No clock is set for an idle connection: `end_stuck` looks at all of them."""
@@ -101,7 +118,21 @@ class Protocol(HttpToolsProtocol):
         self._asked = cycle
         if cycle.scope["method"] != "HEAD":
             cycle.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
-        super()._start_asgi_task(cycle, app)
+        if self._first:
+            self._first, self._begun = False, (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _answer_now(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        """Answer as far as nothing has to be waited for; make a task of the rest."""
+        answering = cycle.run_asgi(app)
+        try:
+            awaited = answering.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_go_on(_Rest(answering, awaited)))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     async def _answer(self, scope: Scope, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer. Its headers are our own words: nothing in them has to be looked at."""
@@ -143,6 +174,25 @@ class Protocol(HttpToolsProtocol):
     def _end_unless_whole(self) -> None:
         if self._size and not self.transport.is_closing():
             self.transport.close()
+
+
+class _Rest:
+    """What is left of a coroutine that came to its first wait."""
+
+    def __init__(self, begun: Coroutine[Any, Any, None], awaited: Any) -> None:  # noqa: ANN401 - a future, as a rule
+        self._begun, self._awaited = begun, [awaited]
+        self.throw, self.close = begun.throw, begun.close
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401
+        return self._awaited.pop() if self._awaited else self._begun.send(None)
+
+
+@types.coroutine
+def _go_on(rest: _Rest) -> Generator[Any, Any, None]:
+    yield from rest
 
 
 def end_stuck(connections: set[Any], now: float) -> None:
