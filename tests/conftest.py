@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 from postgres_servers import PostgresServer, postgres_server
 from projects import Answer, Command, write_project
@@ -21,6 +22,12 @@ SECONDS = 300
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: what tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# how long an example takes says how busy the machine is; what fails once fails again
+hypothesis.settings.register_profile(
+    "calm", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("calm")
 
 
 @pytest.fixture(scope="session")

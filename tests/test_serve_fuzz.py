@@ -73,7 +73,7 @@ def test_no_request_that_the_document_allows_or_forbids_is_a_fault(fuzzed: Serve
 cells = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20)
 values = st.recursive(cells, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner))
 rows = st.fixed_dictionaries(dict.fromkeys(ROW, values)) | st.dictionaries(st.sampled_from([*ROW, "x", ""]), values)
-PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+PATIENT = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @PATIENT

@@ -289,7 +289,7 @@ def test_texts_that_differ_in_case_and_blanks_are_one() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_row_numbers_are_equal_exactly_when_rows_are(rows: list[tuple[int, int, int]]) -> None:
     columns = [column_codes(np.array(values, dtype=float)) for values in zip(*rows, strict=True)]
     codes = combine_codes(columns, len(rows))
@@ -304,7 +304,7 @@ def test_groups_are_joined_through_third_rows() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(2, 6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_single_rows_are_shared_out_evenly(seed: int, sides: int) -> None:
     y = np.random.default_rng(seed).integers(0, 3, 240)
     side = share_out(np.arange(240), y, (1 / sides,) * sides, seed=seed)
