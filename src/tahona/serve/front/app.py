@@ -15,6 +15,7 @@ from tahona.serve.front.model import Loaded
 from tahona.serve.front.passing import Passage
 from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
 from tahona.serve.front.settings import Settings
+from tahona.serve.front.together import Together
 from tahona.serve.front.visit import CLOSE, GONE, ClientGoneError, Headers, Receive, RefusedError, Scope, Send, Visit
 from tahona.serve.places import Places
 from tahona.serve.problems import Problem
@@ -40,6 +41,7 @@ class Front:
         self._begun = perf_counter()
         self._predicting: Predicting | None = None
         self.loaded: Loaded | None = None
+        self.together = Together(self)
         self.gate = Gate(settings)
         self.passage = Passage(settings.back)
         self.why_not = "the model is being loaded"
@@ -52,11 +54,24 @@ class Front:
         made = None if loaded.compiled is None else Predicting(loaded, loaded.compiled, self._settings)
         self.loaded, self._predicting = loaded, made
 
+    def ready_to_predict(self) -> Predicting | None:
+        """Return what predicts here, None where something has to be seen to before that."""
+        busy = self.leaving or self._in_hand >= self._settings.concurrent
+        return None if busy else self._predicting
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.take(self.visit(scope, receive, send))
+
+    def visit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
+        """Give a request its name."""
         self._count += 1
-        visit, predicted = Visit(scope, f"{self._prefix}{self._count:x}", receive, send), None
+        return Visit(scope, f"{self._prefix}{self._count:x}", receive, send)
+
+    async def take(self, visit: Visit, *, passed: bool = False) -> None:
+        """Answer a request, which may have passed the gate before."""
+        predicted = None
         try:
-            predicted = await self._answer(visit)
+            predicted = await self._answer(visit, passed=passed)
         except RefusedError as error:
             await _refuse(visit, error)
         except ClientGoneError:
@@ -67,13 +82,18 @@ class Front:
                 raise
             await _refuse(visit, RefusedError(Problem(500, "a fault of the server; its log has more under this id")))
         finally:
-            visit.seconds = perf_counter() - visit.begun
-            self._journal.note(visit, predicted)
+            self.note(visit, predicted)
 
-    async def _answer(self, visit: Visit) -> Predicted | None:
+    def note(self, visit: Visit, predicted: Predicted | None) -> None:
+        """Write down a request that is over."""
+        visit.seconds = perf_counter() - visit.begun
+        self._journal.note(visit, predicted)
+
+    async def _answer(self, visit: Visit, *, passed: bool) -> Predicted | None:
         if self.leaving:
-            visit.extra = [CLOSE]
-        self.gate.check(visit)
+            visit.extra = [*visit.extra, CLOSE]
+        if not passed:
+            self.gate.check(visit)
         path = visit.route.path
         if path == HEALTH:
             await visit.answer(200, JSON, _ALIVE)
@@ -82,10 +102,10 @@ class Front:
             await self._tell_ready(visit)
             return None
         if path == PREDICT:
-            loaded, predicting = self.loaded, self._predicting
-            if loaded is None:
+            predicting = self._predicting
+            if self.loaded is None:
                 raise RefusedError(Problem(503, self.why_not, fix="try again in a moment", retry_after=1))
-            if not goes_to_the_back(visit, loaded) and predicting is not None:
+            if not goes_to_the_back(visit) and predicting is not None:
                 return await self._predict(visit, predicting)
         await self._pass_on(visit)
         return None

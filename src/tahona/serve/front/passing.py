@@ -67,7 +67,6 @@ class Passage:
 
     async def leads_to_predictions(self) -> bool:
         """Tell whether there is a back that answers now, and has loaded the champion."""
-        await asyncio.sleep(0)  # a timeout needs a task, which a request has from its first wait on
         try:
             async with asyncio.timeout(PROMPT):
                 answer, question = await asyncio.open_unix_connection(self._socket)

@@ -51,6 +51,23 @@ class Predicting:
         if rows is None:
             rows, extra = await self._look_again(body)
         scores = await self._scores(rows)
+        document, predicted = self.tell(visit, rows, scores, extra)
+        await visit.answer(200, JSON, document)
+        return predicted
+
+    def read(self, body: bytes) -> list[Any] | None:
+        """Return the rows of a body where they are few and fit at first sight."""
+        rows = self._reader.read(body) if len(body) <= self._limit else None
+        return rows if rows is not None and len(rows) <= _MANY else None
+
+    def score(self, rows: list[Any]) -> list[Answer]:
+        """Return what the model says of a few rows. Raise DataError for a cell that it cannot read."""
+        return self._scorer.score_some(rows)
+
+    def tell(
+        self, visit: Visit, rows: list[Any], scores: list[Answer], extra: tuple[str, ...] = _NONE
+    ) -> tuple[bytes, Predicted]:
+        """Return the answer's body, and what has to be written down; ``extra`` are columns that nobody knows."""
         labels, name = self._labels, visit.id
         answers = [
             Answered(f"{name}-{place}", labels[code], dict(zip(labels, values, strict=True)), warnings)
@@ -62,8 +79,7 @@ class Predicting:
             told = [Answered(each.id, each.label, each.probabilities, [*each.warnings, more]) for each in answers]
             answers = told
         visit.rows, visit.version = len(answers), self._version
-        await visit.answer(200, JSON, encode(Answers(self._name, self._version, self._decision, answers)))
-        return predicted
+        return encode(Answers(self._name, self._version, self._decision, answers)), predicted
 
     async def _look_again(self, body: bytes) -> tuple[list[Any], tuple[str, ...]]:
         if len(body) > _LONG:
@@ -74,7 +90,7 @@ class Predicting:
         try:
             if len(rows) > _MANY:
                 return await asyncio.to_thread(self._scorer.score_many, rows)
-            return self._scorer.score_some(rows)
+            return self.score(rows)
         except DataError as error:
             raise self._misfit(rows, error) from None
 
@@ -100,7 +116,7 @@ def kept_features(policy: bool | tuple[str, ...], reader: Reader) -> Callable[[A
     return lambda row: {name: getattr(row, field) for name, field in kept}
 
 
-def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:
+def goes_to_the_back(visit: Visit) -> bool:
     """Tell whether the back has to answer. Raise RefusedError for a body that is neither JSON nor CSV."""
     kind = visit.headers.get(b"content-type", b"")
     if visit.headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -114,6 +130,5 @@ def goes_to_the_back(visit: Visit, loaded: Loaded) -> bool:
                 Problem(415, "the body is neither JSON nor CSV in UTF-8", fix="send Content-Type: application/json")
             )
     query = visit.scope["query_string"]
-    if query and parse_qs(query.decode("ascii", "replace")).get("explain", ["false"])[-1] not in ("false", "0"):
-        return True
-    return loaded.compiled is None
+    explained = parse_qs(query.decode("ascii", "replace")).get("explain", ["false"])[-1] if query else "false"
+    return explained not in ("false", "0")

@@ -3,15 +3,14 @@
 An application finds `WHOLE` among the extensions of its scope: a function that sends head and body together. Two
 messages would be two calls to the system and two packets, a fourth of what a request costs.
 
-A request that came whole in one piece is answered there and then as far as nothing has to be waited for. A task is
-made only of what is left; asyncio has that from Python 3.12 on (`eager_start`).
+An application with a function `together` gets requests for predictions that came whole in one piece, as `Whole`; it
+answers them, or begins them after all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -19,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from tahona.serve.front.visit import CLOSE, WHOLE, Headers, Scope
 from tahona.serve.problems import Problem
 
+PREDICT = b"/predict"
 HEADERS = 32 << 10
 """Bytes of a request line and its headers."""
 PIPELINED = 16
@@ -49,13 +49,14 @@ class Protocol(HttpToolsProtocol):
     """Since when the client takes nothing of what is sent to it."""
     _first = False
     """No request was begun yet by the bytes that are being read."""
-    _begun: tuple[RequestResponseCycle, Any] | None = None
-    """A request whose body may come with the same bytes, and who answers it."""
+    _held: tuple[RequestResponseCycle, Any] | None = None
+    """A request for predictions whose body may come with the same bytes, and who answers it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._last = self._since = self.loop.time()
         self._extensions = {WHOLE: self._answer}
+        self._together: Callable[[Whole], None] | None = getattr(self.app, "together", None)
         if len(self.connections) > CONNECTIONS:
             transport.abort()
 
@@ -64,12 +65,12 @@ class Protocol(HttpToolsProtocol):
         if not self._size:
             self._since = self._last
         self._size += len(data)
-        self._first = True
+        self._first = self._together is not None
         super().data_received(data)
         self._first = False
-        if self._begun is not None:
-            begun, self._begun = self._begun, None
-            super()._start_asgi_task(*begun)
+        if self._held is not None:
+            held, self._held = self._held, None
+            self.begin(*held)
         if self._size > HEADERS or len(data) > HEADERS:
             self._check_headers()
 
@@ -92,9 +93,12 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._size = 0
-        if self._begun is not None:
-            begun, self._begun = self._begun, None
-            self._answer_now(*begun)
+        if self._held is not None:
+            held, self._held = self._held, None
+            if self.flow.write_paused or self._together is None:
+                self.begin(*held)
+            else:
+                self._together(Whole(self, *held))
 
     def on_response_complete(self) -> None:
         """Go on with the next request. No clock is set for an idle connection: `end_stuck` looks at all of them."""
@@ -115,32 +119,29 @@ class Protocol(HttpToolsProtocol):
         return silent > (PATIENCE if self._size else IDLE) or now - self._unread > UNREAD
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        if self._first and cycle.scope["raw_path"] == PREDICT and cycle.scope["method"] == "POST":
+            self._held = cycle, app
+        else:
+            self.begin(cycle, app)
+        self._first = False
+
+    def begin(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        """Answer a request in a task of its own."""
         self._asked = cycle
         if cycle.scope["method"] != "HEAD":
             cycle.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
-        if self._first:
-            self._first, self._begun = False, (cycle, app)
-        else:
-            super()._start_asgi_task(cycle, app)
-
-    def _answer_now(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        """Answer as far as nothing has to be waited for; make a task of the rest."""
-        answering = cycle.run_asgi(app)
-        try:
-            awaited = answering.send(None)
-        except StopIteration:
-            return
-        task = self.loop.create_task(_go_on(_Rest(answering, awaited)))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        super()._start_asgi_task(cycle, app)
 
     async def _answer(self, scope: Scope, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer. Its headers are our own words: nothing in them has to be looked at."""
         cycle = self._asked
         if cycle.scope is not scope or cycle.response_started:
             raise RuntimeError("the answer has begun")
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
+        self.answer(cycle, status, headers, body)
+
+    def answer(self, cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer. Its headers are our own words: nothing in them has to be looked at."""
         if cycle.disconnected:
             return
         if CLOSE in headers:
@@ -176,23 +177,41 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class _Rest:
-    """What is left of a coroutine that came to its first wait."""
+class Whole:
+    """A request that is there with all of its body, and that nobody answers yet."""
 
-    def __init__(self, begun: Coroutine[Any, Any, None], awaited: Any) -> None:  # noqa: ANN401 - a future, as a rule
-        self._begun, self._awaited = begun, [awaited]
-        self.throw, self.close = begun.throw, begun.close
+    __slots__ = ("_app", "_cycle", "_protocol", "taken")
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
+        self._protocol, self._cycle, self._app = protocol, cycle, app
+        self.taken = False
+        """It is answered, or begun."""
 
-    def __next__(self) -> Any:  # noqa: ANN401
-        return self._awaited.pop() if self._awaited else self._begun.send(None)
+    @property
+    def scope(self) -> Any:  # noqa: ANN401 - uvicorn's is more closely typed than ours
+        return self._cycle.scope
 
+    @property
+    def body(self) -> bytes:
+        return bytes(self._cycle.body)
 
-@types.coroutine
-def _go_on(rest: _Rest) -> Generator[Any, Any, None]:
-    yield from rest
+    @property
+    def receive(self) -> Any:  # noqa: ANN401
+        return self._cycle.receive
+
+    @property
+    def send(self) -> Any:  # noqa: ANN401
+        return self._cycle.send
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        self.taken = True
+        self._protocol.answer(self._cycle, status, headers, body)
+
+    def begin(self, app: Any = None) -> None:  # noqa: ANN401 - a function of scope, receive and send
+        """Let the application answer in a task of its own, or whoever is named."""
+        self.taken = True
+        self._protocol.begin(self._cycle, app or self._app)
 
 
 def end_stuck(connections: set[Any], now: float) -> None:

@@ -81,16 +81,20 @@ class Visit:
         if len(said) > 19 or (said.isdigit() and int(said) > limit):
             raise too_long(limit)
 
-    async def answer(self, status: int, kind: bytes, body: bytes, headers: Headers = ()) -> None:
-        """Send a whole answer."""
+    def head(self, status: int, kind: bytes, body: bytes, headers: Headers = ()) -> Headers:
+        """Note the status and return the answer's headers."""
         self.status = status
-        start = [
+        return [
             (b"content-type", kind),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.id.encode()),
             *self.extra,
             *headers,
         ]
+
+    async def answer(self, status: int, kind: bytes, body: bytes, headers: Headers = ()) -> None:
+        """Send a whole answer."""
+        start = self.head(status, kind, body, headers)
         whole = self.scope.get("extensions", {}).get(WHOLE)
         if whole is not None:
             await whole(self.scope, status, start, body)

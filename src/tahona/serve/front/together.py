@@ -1,0 +1,79 @@
+"""Predictions for all who asked at about the same time, each step for all of them before the next.
+
+A request that came whole in one piece, and whose rows fit at first sight, needs nothing to be waited for: no task is
+made of it. What a step works with (the parser, the model's trees, the way into the kernel) stays in the processor's
+caches from one request to the next. Nobody waits for others to ask: together are those whose bytes lay there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tahona.errors import DataError
+from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
+from tahona.serve.front.protocol import Whole
+from tahona.serve.front.visit import RefusedError, Visit
+
+if TYPE_CHECKING:
+    from tahona.scorer.scorer import Answer
+    from tahona.serve.front.app import Front
+
+
+class Together:
+    """Where whole requests go first. What is not answered here goes its usual way, in a task of its own."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._waiting: list[Whole] = []
+
+    def __call__(self, whole: Whole) -> None:
+        """Take a request for predictions; it is answered, or begun, as soon as all bytes that are there were read."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer)
+        self._waiting.append(whole)
+
+    def _answer(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        predicting = self._front.ready_to_predict()
+        if predicting is not None:
+            with suppress(Exception):  # whoever has a fault meets it again in its task, where it is told
+                self._answer_all(waiting, predicting)
+        for whole in waiting:
+            if not whole.taken:
+                whole.begin()
+
+    def _answer_all(self, waiting: list[Whole], predicting: Predicting) -> None:
+        asked = [(whole, *found) for whole in waiting if (found := self._read(whole, predicting))]
+        scored = []
+        for whole, visit, rows in asked:
+            try:
+                scored.append((whole, visit, rows, predicting.score(rows)))
+            except DataError:
+                self._by_itself(whole, visit)
+        for each in scored:
+            self._tell(*each, predicting)
+
+    def _read(self, whole: Whole, predicting: Predicting) -> tuple[Visit, list[Any]] | None:
+        """Return the rows of a request that may pass, None for one that needs more than a look."""
+        front = self._front
+        visit = front.visit(whole.scope, whole.receive, whole.send)
+        with suppress(RefusedError):
+            front.gate.check(visit)
+            rows = None
+            with suppress(RefusedError):
+                rows = None if goes_to_the_back(visit) else predicting.read(whole.body)
+            if rows is not None:
+                return visit, rows
+            self._by_itself(whole, visit)
+        return None
+
+    def _by_itself(self, whole: Whole, visit: Visit) -> None:
+        """Answer a request that has passed the gate in a task."""
+        whole.begin(lambda *_: self._front.take(visit, passed=True))
+
+    def _tell(self, whole: Whole, visit: Visit, rows: list[Any], scores: list[Answer], predicting: Predicting) -> None:
+        document, predicted = predicting.tell(visit, rows, scores)
+        whole.answer(200, visit.head(200, JSON, document), document)
+        self._front.note(visit, predicted)
