@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tahona.scorer.scorer import Answer
     from tahona.serve.front.app import Front
 
+MOST = 16
+"""Requests that are answered together: with more, the first would wait long for the last."""
+
 
 class Together:
     """Where whole requests go first. What is not answered here goes its usual way, in a task of its own."""
@@ -39,13 +42,14 @@ class Together:
         predicting = self._front.ready_to_predict()
         if predicting is not None:
             with suppress(Exception):  # whoever has a fault meets it again in its task, where it is told
-                self._answer_all(waiting, predicting)
+                for start in range(0, len(waiting), MOST):
+                    self._answer_some(waiting[start : start + MOST], predicting)
         for whole in waiting:
             if not whole.taken:
                 whole.begin()
 
-    def _answer_all(self, waiting: list[Whole], predicting: Predicting) -> None:
-        asked = [(whole, *found) for whole in waiting if (found := self._read(whole, predicting))]
+    def _answer_some(self, some: list[Whole], predicting: Predicting) -> None:
+        asked = [(whole, *found) for whole in some if (found := self._read(whole, predicting))]
         scored = []
         for whole, visit, rows in asked:
             try:
