@@ -32,6 +32,8 @@ IDLE = 75.0
 """Seconds that a connection stays open without a request."""
 LINGER = 5.0
 """Seconds in which a body is read that was answered before its end, so that the client sees the answer."""
+LOOK, LOOKS = 0.05, 3
+"""Seconds between looks whether anything comes, before what is open is closed at the end, and how many there are."""
 CONNECTIONS = 4096
 """Connections that one worker holds."""
 
@@ -82,6 +84,13 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             raise ValueError("requests that nobody answers yet")  # which ends the parser as well
 
+    def shutdown(self) -> None:
+        """Close the connection behind what is answered now; where nothing is, look some times whether anything came."""
+        if self._is_idle():
+            self._end_if_idle(LOOKS)
+        else:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self.loop.time()
@@ -112,8 +121,7 @@ class Protocol(HttpToolsProtocol):
 
     def is_stuck(self, now: float) -> bool:
         """Tell whether a request (or its rest) is owed for long, none comes any more, or an answer is not taken."""
-        answered = self.cycle is None or self.cycle.response_complete
-        if self.flow.read_paused or not (answered or self._size):  # the client waits for us
+        if self.flow.read_paused or not (self._is_idle() or self._size):  # the client waits for us
             self._last = now
         silent = now - min(self._last, self._since)
         return silent > (PATIENCE if self._size else IDLE) or now - self._unread > UNREAD
@@ -170,6 +178,16 @@ class Protocol(HttpToolsProtocol):
             lines = {**problem.headers(), "content-length": str(len(body)), "connection": "close"}
             text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
             self.transport.write(STATUS_LINE[431] + text.encode() + b"\r\n" + body)
+            self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _end_if_idle(self, looks: int) -> None:
+        """Close it, unless something came: between two timers the loop reads, however long a busy machine let it sleep."""
+        if looks and self._is_idle():
+            self.loop.call_later(LOOK, self._end_if_idle, looks - 1)
+        elif self._is_idle() and not self.transport.is_closing():
             self.transport.close()
 
     def _end_unless_whole(self) -> None:

@@ -23,7 +23,7 @@ import uvloop
 from tahona.serve.front.app import Front
 from tahona.serve.front.following import Follower
 from tahona.serve.front.journal import Journal
-from tahona.serve.front.protocol import Protocol, end_stuck
+from tahona.serve.front.protocol import LOOK, LOOKS, Protocol, end_stuck
 from tahona.serve.front.rows import Limits
 from tahona.serve.front.settings import Settings
 from tahona.serve.metering import Meters
@@ -35,8 +35,6 @@ TICK = 0.1
 """Seconds between two looks at the champion and the keys, and two writings of what was gathered."""
 SECOND = 10
 """Ticks in one."""
-DOOR = 0.05
-"""Seconds in which those that wait at the door are taken up before it is closed."""
 GRACE = 6
 """Seconds for what was begun to be answered."""
 
@@ -151,7 +149,14 @@ class Worker:
             loop = asyncio.get_running_loop()
             loop.remove_reader(0)
             self._front.passage.end_streams()
-            loop.call_later(DOOR, self._end)
+            self._close_the_door(LOOKS)
+
+    def _close_the_door(self, looks: int) -> None:
+        """End after some looks at who waits there: between two timers the loop takes them up, however late it is."""
+        if looks:
+            asyncio.get_running_loop().call_later(LOOK, self._close_the_door, looks - 1)
+        else:
+            self._end()
 
     def _end(self) -> None:
         self._server.should_exit = True
