@@ -184,7 +184,7 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _end_if_idle(self, looks: int) -> None:
-        """Close it, unless something came: between two timers the loop reads, however long a busy machine let it sleep."""
+        """Close it, unless something came: between two timers the loop reads, however long the machine let it sleep."""
         if looks and self._is_idle():
             self.loop.call_later(LOOK, self._end_if_idle, looks - 1)
         elif self._is_idle() and not self.transport.is_closing():
