@@ -43,7 +43,7 @@ class Server:
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end, and return its exit code."""
         self.process.send_signal(by)
-        return self.process.wait(15)
+        return self.process.wait(30)
 
     def children(self) -> dict[str, list[int]]:
         """Return the ids of its processes by what they are: `worker` and `back`."""
@@ -98,13 +98,13 @@ def serving(folder: Path, *words: object, key: str = "") -> Iterator[Server]:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(15)
+                    process.wait(30)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise
 
 
-def until(what: Callable[[], object], seconds: float = 10.0) -> None:
+def until(what: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until it is true."""
     end = time.monotonic() + seconds
     while not what():

@@ -259,8 +259,8 @@ def test_a_server_that_stops_ends_its_jobs_and_the_next_one_goes_on_with_them(tm
             assert next(answer.iter_lines()) == "id: 1"
             start = time.monotonic()
             assert server.end() == 0
-            assert time.monotonic() - start < 10
-        until(lambda: gone(process), 5)
+            assert time.monotonic() - start < 15
+        until(lambda: gone(process), 20)
         assert noted(server, job, "state")[-1]["state"] == "queued"
     with begun(folder) as server:
         found = ended(server, job)
@@ -312,7 +312,7 @@ def test_a_job_that_was_killed_with_everything_is_started_again(tmp_path):
         for each in everybody:
             os.kill(each, signal.SIGKILL)
         os.killpg(process, signal.SIGKILL)
-        server.process.wait(10)
+        server.process.wait(60)
     assert look_at_state(folder, job) == "running"
     with begun(folder) as server:
         assert ended(server, job)["result"]["version"] == 1

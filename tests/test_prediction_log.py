@@ -164,7 +164,7 @@ def predict_through_an_outage(
             time.sleep(seconds)
             assert drained.drainer.waiting() > 0
         until(lambda: drained.parts() == [])
-        counts = [int(writer.communicate("end\n", timeout=20)[0]) for writer in (one, two)]
+        counts = [int(writer.communicate("end\n", timeout=60)[0]) for writer in (one, two)]
         until(lambda: drained.files() == [])
     found = list(drained.log.read("hotel"))
     wanted = {a_prediction(n).id for n in range(counts[0])} | {a_prediction(500_000 + n).id for n in range(counts[1])}
