@@ -5,7 +5,7 @@ import asyncio
 import uvicorn
 from uvicorn.server import ServerState
 
-from tahona.serve.front.protocol import IDLE, Protocol, end_stuck
+from tahona.serve.front.protocol import IDLE, LOOK, Protocol, end_stuck
 from tahona.serve.front.visit import Visit
 
 ASK = b"%s /%s HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -70,6 +70,32 @@ def test_an_idle_connection_is_closed_in_the_end_and_none_that_waits_for_its_ans
         app.go_on.set()
         assert (await other[0].readuntil(b"/later")).startswith(b"HTTP/1.1 200")
         for _, writer in (idle, other):
+            writer.close()
+        server.close()
+
+    asyncio.run(ask())
+
+
+def test_at_the_end_a_request_that_still_comes_is_answered_and_an_idle_connection_is_closed():
+    async def ask():
+        app = Answering()
+        server, state, port = await listening(app)
+        asking, idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        asking[1].write(b"POST /one HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody")
+        await asking[0].readuntil(b"/one")
+        assert [bytes(each.cycle.body) for each in state.connections if each.cycle] == [b""], (
+            "it keeps its last request"
+        )
+        for connection in list(state.connections):
+            connection.shutdown()
+        asking[1].write(ASK % (b"GET", b"later"))
+        await asyncio.sleep(LOOK * 2)
+        app.go_on.set()
+        last = await asyncio.wait_for(asking[0].read(), 10)
+        assert b"connection: close" in last
+        assert last.endswith(b"/later")
+        assert await asyncio.wait_for(idle[0].read(), 10) == b""
+        for _, writer in (asking, idle):
             writer.close()
         server.close()
 

@@ -113,7 +113,7 @@ def test_a_fault_is_that_of_one_request(server, tmp_path, capfd):
     assert champion is not None
     places = Places(tmp_path)
     places.make()
-    limits = {"body": 10_000, "upload": 10_000, "rows": 100, "cell": 100, "concurrent": 64, "rate": None}
+    limits = {"body": 10_000, "upload": 10_000, "rows": 100, "cell": 100, "concurrent": 64, "rate": 9}
     settings = Settings(str(tmp_path), "", 0, loopback=True, hosts=(), origins=(), log_features=False, **limits)
 
     async def ask():

@@ -68,8 +68,10 @@ class ProcessExecutor:
         """End the workers and wait for them; one that is still at work is killed."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            self._settle_sent()
-            pool.terminate(kill_workers=any(not future.done() for future in self._sent))
+            try:
+                self._settle_sent()
+            finally:
+                pool.terminate(kill_workers=any(not future.done() for future in self._sent))
         self._sent = []
 
     def _settle_sent(self) -> None:
@@ -101,7 +103,7 @@ class _Pool:
         """Find nothing: a pool tells of its own that a worker died."""
 
     def drop(self, futures: list[Future[Any]]) -> None:
-        """Leave them: an item is handed out at once, and a pool that is ended with a canceled one never ends."""
+        """Leave them: they are handed out at once, and joblib's thread dies of a canceled one when it is ended."""
 
 
 def settle(parent: int) -> None:

@@ -55,7 +55,7 @@ class Front:
         self.loaded, self._predicting = loaded, made
 
     def ready_to_predict(self) -> Predicting | None:
-        """Return what predicts here, None where something has to be seen to before that."""
+        """Return what predicts here, None where the back does, with too much in hand, and at the end."""
         busy = self.leaving or self._in_hand >= self._settings.concurrent
         return None if busy else self._predicting
 

@@ -28,7 +28,7 @@ class Gate:
         self._hosts = frozenset(host.encode() for host in settings.hosts)
         self._origins = frozenset(origin.encode() for origin in settings.origins)
         self._called: set[tuple[bytes, object]] = set()
-        """What the server was called by, at which of its addresses, and let it pass."""
+        """Values of the header Host that passed, each with the address at which it came in."""
         self._left: dict[str, tuple[float, float]] = {}
         self.keys: Mapping[str, Key] | None = None
         """None where there is no file of keys."""
@@ -45,7 +45,8 @@ class Gate:
             return
         host = headers.get(b"host", b"")
         called = host, scope["server"]
-        if called not in self._called or len(headers) != len(scope["headers"]):
+        known = host in self._hosts or called in self._called
+        if not known or len(headers) != len(scope["headers"]):
             self._check_host(visit, host)
             if len(self._called) < MOST_NAMES:
                 self._called.add(called)

@@ -33,7 +33,7 @@ IDLE = 75.0
 LINGER = 5.0
 """Seconds in which a body is read that was answered before its end, so that the client sees the answer."""
 LOOK, LOOKS = 0.05, 3
-"""Seconds between looks whether anything comes, before what is open is closed at the end, and how many there are."""
+"""At the end: seconds between two looks at an idle connection, and how many looks before it is closed."""
 CONNECTIONS = 4096
 """Connections that one worker holds."""
 
@@ -85,11 +85,8 @@ class Protocol(HttpToolsProtocol):
             raise ValueError("requests that nobody answers yet")  # which ends the parser as well
 
     def shutdown(self) -> None:
-        """Close the connection behind what is answered now; where nothing is, look some times whether anything came."""
-        if self._is_idle():
-            self._end_if_idle(LOOKS)
-        else:
-            super().shutdown()
+        """Close the connection behind what is answered now. An idle one is looked at some times before."""
+        self._end_if_idle(LOOKS)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -161,6 +158,7 @@ class Protocol(HttpToolsProtocol):
             pieces += (name, b": ", value, b"\r\n")
         pieces += (b"\r\n", body)
         cycle.response_started = cycle.response_complete = True
+        cycle.body = bytearray()  # an open connection keeps its last request
         self.transport.write(b"".join(pieces))
         cycle.message_event.set()
         if not cycle.keep_alive:
@@ -184,10 +182,12 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _end_if_idle(self, looks: int) -> None:
-        """Close it, unless something came: between two timers the loop reads, however long the machine let it sleep."""
-        if looks and self._is_idle():
+        """Close it unless a request began: between two timers the loop reads, however long the machine let it sleep."""
+        if not self._is_idle():
+            super().shutdown()
+        elif looks:
             self.loop.call_later(LOOK, self._end_if_idle, looks - 1)
-        elif self._is_idle() and not self.transport.is_closing():
+        elif not self.transport.is_closing():
             self.transport.close()
 
     def _end_unless_whole(self) -> None:
@@ -223,8 +223,8 @@ class Whole:
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
-        self.taken = True
         self._protocol.answer(self._cycle, status, headers, body)
+        self.taken = True
 
     def begin(self, app: Any = None) -> None:  # noqa: ANN401 - a function of scope, receive and send
         """Let the application answer in a task of its own, or whoever is named."""

@@ -11,7 +11,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tahona.errors import DataError
 from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
 from tahona.serve.front.protocol import Whole
 from tahona.serve.front.visit import RefusedError, Visit
@@ -40,24 +39,21 @@ class Together:
     def _answer(self) -> None:
         waiting, self._waiting = self._waiting, []
         predicting = self._front.ready_to_predict()
-        if predicting is not None:
-            with suppress(Exception):  # whoever has a fault meets it again in its task, where it is told
+        try:
+            if predicting is not None:
                 for start in range(0, len(waiting), MOST):
                     self._answer_some(waiting[start : start + MOST], predicting)
-        for whole in waiting:
-            if not whole.taken:
-                whole.begin()
+        finally:
+            for whole in waiting:
+                if not whole.taken:
+                    whole.begin()
 
     def _answer_some(self, some: list[Whole], predicting: Predicting) -> None:
         asked = [(whole, *found) for whole in some if (found := self._read(whole, predicting))]
-        scored = []
-        for whole, visit, rows in asked:
-            try:
-                scored.append((whole, visit, rows, predicting.score(rows)))
-            except DataError:
-                self._by_itself(whole, visit)
-        for each in scored:
-            self._tell(*each, predicting)
+        scored = [(whole, visit, rows, self._score(whole, visit, rows, predicting)) for whole, visit, rows in asked]
+        for whole, visit, rows, scores in scored:
+            if scores is not None:
+                self._tell(whole, visit, rows, scores, predicting)
 
     def _read(self, whole: Whole, predicting: Predicting) -> tuple[Visit, list[Any]] | None:
         """Return the rows of a request that may pass, None for one that needs more than a look."""
@@ -66,18 +62,28 @@ class Together:
         with suppress(RefusedError):
             front.gate.check(visit)
             rows = None
-            with suppress(RefusedError):
+            with suppress(Exception):  # a refusal or a fault: its task meets it again, and tells it
                 rows = None if goes_to_the_back(visit) else predicting.read(whole.body)
             if rows is not None:
                 return visit, rows
             self._by_itself(whole, visit)
         return None
 
+    def _score(self, whole: Whole, visit: Visit, rows: list[Any], predicting: Predicting) -> list[Answer] | None:
+        with suppress(Exception):  # a cell that cannot be read, or a fault
+            return predicting.score(rows)
+        self._by_itself(whole, visit)
+        return None
+
+    def _tell(self, whole: Whole, visit: Visit, rows: list[Any], scores: list[Answer], predicting: Predicting) -> None:
+        with suppress(Exception):
+            document, predicted = predicting.tell(visit, rows, scores)
+            whole.answer(200, visit.head(200, JSON, document), document)
+        if whole.taken:
+            self._front.note(visit, predicted)
+        else:
+            self._by_itself(whole, visit)
+
     def _by_itself(self, whole: Whole, visit: Visit) -> None:
         """Answer a request that has passed the gate in a task."""
         whole.begin(lambda *_: self._front.take(visit, passed=True))
-
-    def _tell(self, whole: Whole, visit: Visit, rows: list[Any], scores: list[Answer], predicting: Predicting) -> None:
-        document, predicted = predicting.tell(visit, rows, scores)
-        whole.answer(200, visit.head(200, JSON, document), document)
-        self._front.note(visit, predicted)

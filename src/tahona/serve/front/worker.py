@@ -82,6 +82,7 @@ class Worker:
     async def live(self) -> None:
         """Serve, follow, and end in order."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: _tell_fault(context.get("exception")))
         self._follower.follow_keys()
         await self._follower.follow_champion()
         _calm_the_collector()
@@ -101,7 +102,8 @@ class Worker:
         """End the process when one of its tasks failed: another one takes its place."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            tell("fault", kind=type(error).__name__, places=[])
+            _tell_fault(error)
+            self._front.leaving = True
             self._end()
 
     async def _say_ready(self) -> None:
@@ -160,6 +162,10 @@ class Worker:
 
     def _end(self) -> None:
         self._server.should_exit = True
+
+
+def _tell_fault(error: BaseException | None) -> None:
+    tell("fault", kind=type(error).__name__, places=[])
 
 
 def _calm_the_collector() -> None:
