@@ -20,8 +20,8 @@ from tahona.wiring import open_project, table_opener
 LONG = "-" * 500
 """Makes a colour half a kilobyte in memory, and nothing in a Parquet file."""
 CLEANING = "def paint(frame):\n    return frame.assign(colour=frame['colour'].fillna('none'))\n"
-MEMORY = 600
-"""Megabytes of each worker."""
+MEMORY = 800
+"""Megabytes of each worker. Dask takes no more work to one that has four fifths of them in use."""
 
 
 @pytest.fixture(scope="module")
