@@ -50,7 +50,7 @@ def test_steps_killed_at_any_instant_under_a_server(
             run.terminate()
             run.wait(60)
     assert sum(died.values()) == INSTANTS
-    assert len(died) > 2  # not one step again and again
+    assert len(died) > 3  # not one step again and again
     assert_same_end(folder, whole)
     assert_cleared(folder, temporary, here)
 
@@ -65,8 +65,10 @@ def _kill_steps(run: subprocess.Popen[bytes], folder: Path) -> Counter[str]:
             if process in seen:
                 continue
             seen.add(process)
+            if died[step] == INSTANTS // 4:  # on a slow machine it would be the first steps alone
+                continue
             before = results(folder)
-            time.sleep(rng.uniform(0.05, 0.4 + 0.5 * died[step]))
+            time.sleep(rng.uniform(0.05, 0.4 + 0.4 * died[step]))
             if _kill(process, step):
                 died[step] += 1
                 assert {name: results(folder)[name] for name in before} == before

@@ -259,7 +259,7 @@ def test_a_server_that_stops_ends_its_jobs_and_the_next_one_goes_on_with_them(tm
             assert next(answer.iter_lines()) == "id: 1"
             start = time.monotonic()
             assert server.end() == 0
-            assert time.monotonic() - start < 15
+            assert time.monotonic() - start < 10
         until(lambda: gone(process), 20)
         assert noted(server, job, "state")[-1]["state"] == "queued"
     with begun(folder) as server:

@@ -125,9 +125,9 @@ def test_a_running_server_learns_of_keys_that_come_and_go(keyed):
     def status():
         return httpx.post(f"{server.address}/predict", json=ROW, headers=headers, trust_env=False).status_code
 
-    until(lambda: status() == 200, seconds=5)
+    until(lambda: status() == 200, seconds=1)
     remove_key(server.folder, key.id)
-    until(lambda: status() == 401, seconds=5)
+    until(lambda: status() == 401, seconds=1)
 
 
 def test_the_log_has_the_keys_id_and_never_the_key(keyed):

@@ -108,7 +108,7 @@ def test_a_server_that_is_told_to_end_answers_all_that_it_took(trained, tmp_path
             until(lambda seen=seen: seen[200])
             began = time.monotonic()
             assert server.end() == 0
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 10
             watch.join()
             assert seen[503], "readiness did not go first"
             assert asking.failed == []
@@ -145,7 +145,7 @@ def test_each_answer_is_of_the_version_that_it_names(twice):
         last = (moves - 1) % 2 + 1
         since = time.monotonic()
         until(lambda: {version for version, _ in asking.answers[-200:]} == {last})
-        assert time.monotonic() - since < 5
+        assert time.monotonic() - since < 2
         assert asking.failed == []
     values = {version: {value for number, value in asking.answers if number == version} for version in (1, 2)}
     assert [len(values[version]) for version in (1, 2)] == [1, 1], "a version answered in two ways"
@@ -306,11 +306,11 @@ def test_no_body_of_ten_megabytes_holds_a_worker_up(trained, tmp_path):
             answer = server.client.post("/predict", content=body, headers={"content-type": "application/json"})
             assert answer.status_code in (400, 413, 422), name
             assert len(answer.content) < 2000, name
-            assert time.monotonic() - began < 15, name
+            assert time.monotonic() - began < 5, name
         stop.set()
         watch.join()
         assert peak(worker) - before < 100, "megabytes"
-        assert max(waits) < 3, "seconds, on a machine that does other things as well"
+        assert max(waits) < 1, "seconds, on a machine that does other things as well"
         assert server.predict(ROW).status_code == 200
 
 

@@ -28,7 +28,7 @@ JSON = b"application/json"
 _MANY = 100
 """Rows above which the scores are made in a thread, so that others are answered meanwhile."""
 _LONG = 100_000
-"""Bytes of a body above which a second look at it is taken in a thread."""
+"""Bytes of a body above which it has surely many rows, and a second look at it is taken in a thread."""
 
 _NONE: tuple[str, ...] = ()
 
@@ -57,7 +57,7 @@ class Predicting:
 
     def read(self, body: bytes) -> list[Any] | None:
         """Return the rows of a body where they are few and fit at first sight."""
-        rows = self._reader.read(body) if len(body) <= self._limit else None
+        rows = self._reader.read(body) if len(body) <= min(self._limit, _LONG) else None
         return rows if rows is not None and len(rows) <= _MANY else None
 
     def score(self, rows: list[Any]) -> list[Answer]:

@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._last = self._since = self.loop.time()
         self._extensions = {WHOLE: self._answer}
-        self._together: Callable[[Whole], None] | None = getattr(self.app, "together", None)
+        self._together: Callable[[Whole], None] = getattr(self.app, "together", Whole.begin)
         if len(self.connections) > CONNECTIONS:
             transport.abort()
 
@@ -67,7 +67,7 @@ class Protocol(HttpToolsProtocol):
         if not self._size:
             self._since = self._last
         self._size += len(data)
-        self._first = self._together is not None
+        self._first = True
         super().data_received(data)
         self._first = False
         if self._held is not None:
@@ -101,7 +101,7 @@ class Protocol(HttpToolsProtocol):
         self._size = 0
         if self._held is not None:
             held, self._held = self._held, None
-            if self.flow.write_paused or self._together is None:
+            if self.flow.write_paused:
                 self.begin(*held)
             else:
                 self._together(Whole(self, *held))
@@ -198,28 +198,17 @@ class Protocol(HttpToolsProtocol):
 class Whole:
     """A request that is there with all of its body, and that nobody answers yet."""
 
-    __slots__ = ("_app", "_cycle", "_protocol", "taken")
-
     def __init__(self, protocol: Protocol, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
         self._protocol, self._cycle, self._app = protocol, cycle, app
+        self.scope: Any = cycle.scope
+        self.receive: Any = cycle.receive
+        self.send: Any = cycle.send
         self.taken = False
         """It is answered, or begun."""
 
     @property
-    def scope(self) -> Any:  # noqa: ANN401 - uvicorn's is more closely typed than ours
-        return self._cycle.scope
-
-    @property
     def body(self) -> bytes:
         return bytes(self._cycle.body)
-
-    @property
-    def receive(self) -> Any:  # noqa: ANN401
-        return self._cycle.receive
-
-    @property
-    def send(self) -> Any:  # noqa: ANN401
-        return self._cycle.send
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
