@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from backs import Back, started_back
 from processes import started
@@ -422,7 +421,7 @@ def predicted(back: Back, request: pytest.FixtureRequest) -> list[str]:
     spool = Spool(Places(back.root).spool)
     names = [f"{request.node.name[:40]}-{number}" for number in range(3)]
     for name in names:
-        spool.add(msgspec.json.encode(replace(a_prediction(), id=name, name="quick", label="yes")))
+        spool.add([replace(a_prediction(), id=name, name="quick", label="yes")])
     spool.close()
     return names
 

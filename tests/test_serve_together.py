@@ -118,6 +118,8 @@ def test_a_fault_is_that_of_one_request(server, tmp_path, capfd):
     limits = {"body": 10_000, "upload": 10_000, "rows": 100, "cell": 100, "concurrent": 64, "rate": 9}
     settings = Settings(str(tmp_path), "", 0, loopback=True, hosts=(), origins=(), log_features=False, **limits)
 
+    met = []
+
     async def ask():
         front = Front(settings, places, Journal(Spool(places.spool), Meters()))
         front.take_up(load_champion(champion, Limits(100, 100)))
@@ -131,6 +133,7 @@ def test_a_fault_is_that_of_one_request(server, tmp_path, capfd):
             return score(rows)
 
         predicting.score = faulty
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: met.append(context["exception"]))
         listener, _, port = await listening(front)
         ways = [await asyncio.open_connection("127.0.0.1", port) for _ in range(9)]
         for place, (_, writer) in enumerate(ways, start=9):
@@ -142,6 +145,7 @@ def test_a_fault_is_that_of_one_request(server, tmp_path, capfd):
         return [int(answer.split()[1]) for answer in answers]
 
     assert asyncio.run(ask()) == [200, 200, 200, 200, 500, 200, 200, 200, 200]
+    assert [type(each) for each in met] == [RuntimeError]
     told = capfd.readouterr().err
     assert told.count('"fault"') == 1
     assert "secret" not in told

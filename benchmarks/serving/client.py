@@ -6,7 +6,8 @@
 REQUESTS.json is a list of whole HTTP requests, sent in turn over connections that stay open. *closed*: each connection
 asks anew as soon as it is answered. *open*: requests are sent when a schedule drawn beforehand says so (Poisson), also
 while the server is still busy with others; latency counts from that moment, so that a request that had to wait for a
-connection or for this process is told with its wait. Anything but a 200 counts as failed.
+connection or for this process is told with its wait. Anything but a 200 counts as failed. A connection that the server
+closes between two requests (some do after five idle seconds) is replaced.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import socket
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 SEED = 20_260_101
@@ -36,10 +38,17 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.begun = 0.0
         self.got = b""
+        self.answered = 0
+        self.waits = False
 
     def read(self) -> bool:
-        """Take what is there; tell whether the answer is whole."""
-        part = self.socket.recv(1 << 20)
+        """Take what is there; tell whether the answer is whole. Raises EOFError between two requests."""
+        try:
+            part = self.socket.recv(1 << 20)
+        except ConnectionResetError:
+            part = b""
+        if not part and self.answered and not (self.waits and self.got):
+            raise EOFError
         if not part:
             raise ConnectionError("the server closed a connection")
         self.got = got = self.got + part if self.got else part
@@ -62,6 +71,7 @@ class Client:
         self.requests = requests
         self.poll = select.epoll()
         self.open: dict[int, Connection] = {}
+        self.free: list[Connection] = []
         self.sent = 0
         self.failed = 0
         self.first = ""
@@ -76,8 +86,21 @@ class Client:
     def send(self, connection: Connection, begun: float) -> None:
         connection.begun = begun
         connection.got = b""
-        connection.socket.sendall(self.requests[self.sent % len(self.requests)])
+        connection.waits = True
+        request = self.requests[self.sent % len(self.requests)]
         self.sent += 1
+        with suppress(BrokenPipeError, ConnectionResetError):  # its end is read next
+            connection.socket.sendall(request)
+
+    def replace(self, connection: Connection) -> None:
+        """Forget a connection that was closed; ask again what it was asked."""
+        del self.open[connection.socket.fileno()]
+        connection.socket.close()
+        if connection in self.free:
+            self.free.remove(connection)
+        if connection.waits:
+            self.sent -= 1
+            self.send(self.connect(), connection.begun)
 
     def answered(self, timeout: float) -> list[Connection]:
         """Return the connections whose answers are whole now, their latencies noted. Raises TimeoutError."""
@@ -87,8 +110,14 @@ class Client:
             raise TimeoutError("no answer")
         for number, _ in events:
             connection = self.open[number]
-            if not connection.read():
+            try:
+                if not connection.read():
+                    continue
+            except EOFError:
+                self.replace(connection)
                 continue
+            connection.answered += 1
+            connection.waits = False
             self.latencies.append(time.perf_counter() - connection.begun)
             self.failed += connection.got[9:12] != b"200"
             self.first = self.first or connection.got.decode("utf-8", "replace")
@@ -116,7 +145,7 @@ class Client:
         while (at := at + draw.expovariate(rate)) < seconds:
             schedule.append(at)
         schedule.reverse()
-        free = [self.connect() for _ in range(16)]
+        self.free = [self.connect() for _ in range(16)]
         late: deque[float] = deque()
         begun = time.perf_counter()
         end = begun + seconds + PATIENCE
@@ -124,9 +153,9 @@ class Client:
             now = time.perf_counter()
             while schedule and begun + schedule[-1] <= now:
                 late.append(begun + schedule.pop())
-            while late and (free or len(self.open) < MOST_CONNECTIONS):
-                self.send(free.pop() if free else self.connect(), late.popleft())
-            free += self.answered(0)  # never asleep: a timer's millisecond would be the whole latency
+            while late and (self.free or len(self.open) < MOST_CONNECTIONS):
+                self.send(self.free.pop() if self.free else self.connect(), late.popleft())
+            self.free += self.answered(0)  # never asleep: a timer's millisecond would be the whole latency
             if now > end:
                 raise TimeoutError("answers are missing")
         return time.perf_counter() - begun

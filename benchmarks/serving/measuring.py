@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ CLIENT = Path(__file__).with_name("client.py")
 CONNECTIONS = 16
 WARM = 1.0
 SETTLE = 2.0
-"""Seconds after a load in which what was left for later (logs, say) is done and counted, less what idling costs."""
+"""Seconds between two looks at a server that is to come to rest."""
 STEADY = 0.02
-"""Of a core: two looks at an idle server differ by no more."""
+"""Of a core: looks at an idle server differ by no more."""
 QUIET_LIMIT = 60.0
+"""Seconds that a server has to come to rest."""
 SATURATION = 0.7
 START_LIMIT = 180.0
 
@@ -114,11 +115,15 @@ def measure(
 
 
 def load(server: Server, port: int, requests: Path, seconds: float, idle: float, rate: float | None = None) -> Load:
+    """Ask for so many seconds; what is left for later (logs, say) is waited for and counted, less what idling costs."""
     before = server.look()
     seen = client(port, requests, seconds, rate=rate)
-    time.sleep(SETTLE)
+    start = time.monotonic()
+    for share in shares(server):
+        if share <= idle + STEADY:
+            break
     spent = server.look().since(before)
-    cpu, count = sum(spent.values()) - SETTLE * idle, seen["requests"]
+    cpu, count = sum(spent.values()) - (time.monotonic() - start) * idle, seen["requests"]
     return Load(
         requests=count,
         rate=count / seen["seconds"],
@@ -175,15 +180,21 @@ def asked_once(port: int, request: str) -> str:
 
 def idling(server: Server) -> float:
     """Return how much of a core the server takes while nobody asks, once it has done what its start left for later."""
+    seen: list[float] = []
+    for share in shares(server):
+        seen.append(share)
+        if len(seen) > 2 and max(seen[-3:]) - min(seen[-3:]) < STEADY:
+            break
+    return min(seen[-3:])
+
+
+def shares(server: Server) -> Iterator[float]:
+    """Give how much of a core the server takes, look by look, as long as it may take to come to rest."""
     end = time.monotonic() + QUIET_LIMIT
-    shares: list[float] = []
     while time.monotonic() < end:
         before = server.look().total
         time.sleep(SETTLE)
-        shares.append((server.look().total - before) / SETTLE)
-        if len(shares) > 1 and max(shares[-2:]) - min(shares[-2:]) < STEADY:
-            break
-    return min(shares[-2:])
+        yield (server.look().total - before) / SETTLE
 
 
 def check(answer: str, ready: Ready) -> None:

@@ -8,9 +8,11 @@ stands in the name); a line that is written twice has the same id and is entered
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from tahona.owners import tag
 
@@ -18,29 +20,30 @@ LARGEST = 8 << 20
 """Bytes after which a writer goes on in another file."""
 PIECE = 1 << 16
 """Bytes that are read at a time, about."""
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Spool:
-    """One process's way into the spool; ``add`` costs an append to a list."""
+    """One process's way into the spool; what is added is in memory until it is flushed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lines: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
 
-    def add(self, line: bytes) -> None:
-        """Keep one prediction, a JSON object without line breaks, for the next `flush`."""
-        self._lines.append(line)
+    def add(self, predictions: Sequence[object]) -> None:
+        """Keep predictions for the next `flush`, each on a line of its own as JSON."""
+        self._pieces.append(_encode_lines(predictions))
 
     def flush(self) -> None:
         """Write what was added; called every tenth of a second, and at the end. Raise OSError when the disk is full."""
-        if not self._lines:
+        if not self._pieces:
             return
         if self._file is None:
             self._file = (self._folder / f"{tag()}-{secrets.token_hex(6)}.open").open("ab", buffering=0)
-        lines = self._lines[:]  # another thread may add meanwhile
-        _append(self._file, b"\n".join(lines) + b"\n")
-        del self._lines[: len(lines)]
+        pieces = self._pieces[:]  # another thread may add meanwhile
+        _append(self._file, b"".join(pieces))
+        del self._pieces[: len(pieces)]
         if self._file.tell() > LARGEST:
             self.close()
 
@@ -67,20 +70,20 @@ def _append(file: IO[bytes], data: bytes) -> None:
 
 
 def read_lines(file: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """Give every whole line from the byte ``start`` on, with the byte after it."""
-    for lines in read_pieces(file, start):
-        for line in lines:
-            start += len(line)
+    """Give every whole line from the byte ``start`` on, without its end, and the byte after that."""
+    for piece in read_pieces(file, start):
+        for line in piece.split(b"\n")[:-1]:
+            start += len(line) + 1
             yield start, line
 
 
-def read_pieces(file: Path, start: int, size: int = PIECE) -> Iterator[list[bytes]]:
-    """Give the whole lines from the byte ``start`` on, about ``size`` bytes of them at a time."""
+def read_pieces(file: Path, start: int, size: int = PIECE) -> Iterator[bytes]:
+    """Give the bytes from ``start`` on, about ``size`` at a time, as far as lines are whole."""
     with file.open("rb") as stream:
         stream.seek(start)
-        whole = True
-        while whole and (lines := stream.readlines(size)):
-            whole = lines[-1].endswith(b"\n")
-            if not whole:  # its writer is at it
-                lines.pop()
-            yield lines
+        while piece := stream.read(size) + stream.readline():
+            whole = piece.rfind(b"\n") + 1
+            if whole:
+                yield piece[:whole]
+            if whole < len(piece):  # its writer is at it
+                return

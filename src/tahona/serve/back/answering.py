@@ -80,7 +80,7 @@ def write_down(desk: Desk, asked: Asked, rows: Sequence[Row], scored: Scored, *,
             features=keep(row),
             warnings=tuple(listed),
         )
-        desk.spool.add(msgspec.json.encode(prediction))
+        desk.spool.add([prediction])
     answered = len(ids) - ids.count(None)
     asked.rows += answered
     desk.tally.add(champion.version, answered, counted)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from tahona.serve.troubles import Troubles
 
 ROUND = 0.5
 """Seconds between two looks into the spool."""
-ROWS, BYTES = 2_000, 4 << 20
-"""What is entered at a time, at most (one line more than so many bytes)."""
+PIECE = 1 << 20
+"""Bytes of lines that are entered at a time, and one line at most."""
 REST = 1.0
 """Seconds until the log is tried again that could not be used."""
 FLUSH = 0.15
@@ -118,9 +117,10 @@ class Drainer:
     def _drain_file(self, file: Path, until: float | None) -> None:
         over = file.suffix == ".left" or is_left(file)  # asked before it is read: nothing is added after that
         try:
-            for end, lines in _batches(file, self._read.get(file.stem, 0)):
-                self.entered += self._log.add(_predictions(file, lines))
-                self._read[file.stem] = end
+            start = self._read.get(file.stem, 0)
+            for piece in read_pieces(file, start, PIECE):
+                self.entered += self._log.add(_predictions(file, piece))
+                start = self._read[file.stem] = start + len(piece)
                 if until is not None and time.monotonic() >= until:
                     return
         except FileNotFoundError:  # its writer has just left it: it has the other suffix now
@@ -130,20 +130,20 @@ class Drainer:
             self._read.pop(file.stem, None)
 
 
-def _batches(file: Path, start: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Give the whole lines from a byte on, some at a time, with the byte after them."""
-    for lines in read_pieces(file, start, BYTES):
-        for first in range(0, len(lines), ROWS):
-            some = lines[first : first + ROWS]
-            start += sum(map(len, some))
-            yield start, some
+def _predictions(file: Path, piece: bytes) -> list[Prediction]:
+    """Read the lines."""
+    try:
+        found: list[Any] = _DECODER.decode_lines(piece)
+    except msgspec.DecodeError:
+        return _whole_ones(file, piece)
+    return found
 
 
-def _predictions(file: Path, lines: list[bytes]) -> list[Prediction]:
+def _whole_ones(file: Path, piece: bytes) -> list[Prediction]:
     """Read the lines; one that is none (a disk that was full, say) is told in the log and left out."""
     found: list[Any] = []
     broken = 0
-    for line in lines:
+    for line in piece.split(b"\n")[:-1]:
         try:
             found.append(_DECODER.decode(line))
         except msgspec.DecodeError:

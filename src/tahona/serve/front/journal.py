@@ -8,7 +8,7 @@ a cell of anybody's row.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import time
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tahona.serve.front.entries import Answered, Entry, encode
+from tahona.serve.front.entries import Answered, Entry
 from tahona.serve.front.visit import Visit
 from tahona.serve.metering import Meters
 from tahona.serve.spool import Spool
@@ -44,8 +44,8 @@ class Journal:
         self._meters = meters
         self._notes: list[tuple[float, Visit, Predicted | None]] = []
         self._lines: list[str] = []
-        self._second = 0
-        self._prefix = ""
+        self._second = self._millisecond = 0
+        self._prefix = self._when = ""
 
     def note(self, visit: Visit, predicted: Predicted | None) -> None:
         """Take down a request that is over."""
@@ -56,6 +56,7 @@ class Journal:
     def make_lines(self) -> None:
         """Make lines of the notes, and count them."""
         notes, self._notes = self._notes, []
+        entries: list[Entry] = []
         for stamp, visit, predicted in notes:
             when = self._written(stamp)
             route = visit.route
@@ -67,27 +68,17 @@ class Journal:
             )
             self._meters.request(route.method, route.path, visit.status, visit.seconds)
             if predicted is not None:
-                self._enter(when, visit.key, predicted)
+                entries += self._entries(when, visit.key, predicted)
+        if entries:
+            self._spool.add(entries)
 
-    def _enter(self, when: str, key: str, predicted: Predicted) -> None:
-        """Put every row into the spool."""
+    def _entries(self, when: str, key: str, predicted: Predicted) -> Iterator[Entry]:
+        """Give what the prediction log keeps of every row."""
         model, version, features = predicted.model, predicted.version, predicted.features
         for row, answer in zip(predicted.rows, predicted.answers, strict=True):
             warnings = answer.warnings
-            self._spool.add(
-                encode(
-                    Entry(
-                        answer.id,
-                        model,
-                        version,
-                        when,
-                        answer.label,
-                        answer.probabilities,
-                        key,
-                        features(row),
-                        warnings,
-                    )
-                )
+            yield Entry(
+                answer.id, model, version, when, answer.label, answer.probabilities, key, features(row), warnings
             )
             if warnings:
                 self._meters.warnings.update(warnings)
@@ -95,11 +86,15 @@ class Journal:
 
     def _written(self, stamp: float) -> str:
         """Return the time in UTC, ISO 8601 with milliseconds."""
-        second = int(stamp)
-        if second != self._second:
-            self._second = second
-            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        return f"{self._prefix}{int((stamp - second) * 1000):03d}+00:00"
+        millisecond = int(stamp * 1000)
+        if millisecond != self._millisecond:  # of all that are answered together, it is the same
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second = second
+                self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            self._when = f"{self._prefix}{rest:03d}+00:00"
+        return self._when
 
     def write_log(self) -> None:
         """Write the lines of the log. Where nobody reads it, or there is no room for it, they are lost."""

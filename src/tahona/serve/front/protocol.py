@@ -199,7 +199,9 @@ class Whole:
     """A request that is there with all of its body, and that nobody answers yet."""
 
     def __init__(self, protocol: Protocol, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
-        self._protocol, self._cycle, self._app = protocol, cycle, app
+        self._protocol, self._cycle = protocol, cycle
+        self.app = app
+        """Who answers it in a task of its own: a function of scope, receive and send."""
         self.scope: Any = cycle.scope
         self.receive: Any = cycle.receive
         self.send: Any = cycle.send
@@ -215,10 +217,10 @@ class Whole:
         self._protocol.answer(self._cycle, status, headers, body)
         self.taken = True
 
-    def begin(self, app: Any = None) -> None:  # noqa: ANN401 - a function of scope, receive and send
-        """Let the application answer in a task of its own, or whoever is named."""
+    def begin(self) -> None:
+        """Let a task answer."""
         self.taken = True
-        self._protocol.begin(self._cycle, app or self._app)
+        self._protocol.begin(self._cycle, self.app)
 
 
 def end_stuck(connections: set[Any], now: float) -> None:

@@ -8,9 +8,9 @@ caches from one request to the next. Nobody waits for others to ask: together ar
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tahona.errors import DataError
 from tahona.serve.front.predicting import JSON, Predicting, goes_to_the_back
 from tahona.serve.front.protocol import Whole
 from tahona.serve.front.visit import RefusedError, Visit
@@ -43,47 +43,35 @@ class Together:
             if predicting is not None:
                 for start in range(0, len(waiting), MOST):
                     self._answer_some(waiting[start : start + MOST], predicting)
-        finally:
+        finally:  # whatever happened: a fault is that of one request, whose task meets it again
             for whole in waiting:
                 if not whole.taken:
                     whole.begin()
 
     def _answer_some(self, some: list[Whole], predicting: Predicting) -> None:
-        asked = [(whole, *found) for whole in some if (found := self._read(whole, predicting))]
-        scored = [(whole, visit, rows, self._score(whole, visit, rows, predicting)) for whole, visit, rows in asked]
+        asked = [found for whole in some if (found := self._read(whole, predicting))]
+        scored = [(*each, scores) for each in asked if (scores := _score(each[2], predicting))]
         for whole, visit, rows, scores in scored:
-            if scores is not None:
-                self._tell(whole, visit, rows, scores, predicting)
+            document, predicted = predicting.tell(visit, rows, scores)
+            whole.answer(200, visit.head(200, JSON, document), document)
+            self._front.note(visit, predicted)
 
-    def _read(self, whole: Whole, predicting: Predicting) -> tuple[Visit, list[Any]] | None:
+    def _read(self, whole: Whole, predicting: Predicting) -> tuple[Whole, Visit, list[Any]] | None:
         """Return the rows of a request that may pass, None for one that needs more than a look."""
         front = self._front
         visit = front.visit(whole.scope, whole.receive, whole.send)
-        with suppress(RefusedError):
+        try:
             front.gate.check(visit)
-            rows = None
-            with suppress(Exception):  # a refusal or a fault: its task meets it again, and tells it
-                rows = None if goes_to_the_back(visit) else predicting.read(whole.body)
-            if rows is not None:
-                return visit, rows
-            self._by_itself(whole, visit)
+            whole.app = lambda *_: front.take(visit, passed=True)
+            rows = None if goes_to_the_back(visit) else predicting.read(whole.body)
+        except RefusedError:  # its task meets it again, and tells it
+            return None
+        return None if rows is None else (whole, visit, rows)
+
+
+def _score(rows: list[Any], predicting: Predicting) -> list[Answer] | None:
+    """Return what the model says, None where there is a cell that it cannot read."""
+    try:
+        return predicting.score(rows)
+    except DataError:  # likewise
         return None
-
-    def _score(self, whole: Whole, visit: Visit, rows: list[Any], predicting: Predicting) -> list[Answer] | None:
-        with suppress(Exception):  # a cell that cannot be read, or a fault
-            return predicting.score(rows)
-        self._by_itself(whole, visit)
-        return None
-
-    def _tell(self, whole: Whole, visit: Visit, rows: list[Any], scores: list[Answer], predicting: Predicting) -> None:
-        with suppress(Exception):
-            document, predicted = predicting.tell(visit, rows, scores)
-            whole.answer(200, visit.head(200, JSON, document), document)
-        if whole.taken:
-            self._front.note(visit, predicted)
-        else:
-            self._by_itself(whole, visit)
-
-    def _by_itself(self, whole: Whole, visit: Visit) -> None:
-        """Answer a request that has passed the gate in a task."""
-        whole.begin(lambda *_: self._front.take(visit, passed=True))
