@@ -41,14 +41,14 @@ PEERS = {
             "Optuna by hand (S1)",
             "naive_optuna.py",
             "naive_optuna",
-            {"hotel_random": {"trials": 2}, "hotel_time": {"trials": 2}, "*": {"trials": 20}},
+            {"breast_cancer": {"trials": 20}, "*": {"trials": 2}},
         ),
         Peer(
             "pycaret",
             "PyCaret, compare and tune",
             "pycaret_.py",
             "pycaret",
-            {"hotel_random": {"rows": 10_000}, "hotel_time": {"rows": 10_000}},
+            {"hotel_random": {"rows": 10_000}, "hotel_time": {"rows": 10_000}, "abstracts": {"rows": 2_000}},
         ),
         Peer("flaml", "FLAML", "flaml_.py", "flaml", {"*": {"budget": 121}}),
         Peer(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,6 +251,40 @@ def test_a_cluster_whose_last_worker_died_is_given_up(tmp_path, monkeypatch):
         with pytest.raises(SetupError, match="the Dask cluster has no worker left"):
             list(results)
         executor.close()
+
+
+def test_a_cluster_whose_workers_are_all_paused_is_given_up(tmp_path, monkeypatch):
+    """They take nothing while their memory is full, which may be for ever."""
+    monkeypatch.setattr(tahona.executors.dask, "WITHOUT_WORKERS", 2.0)
+    with dask_cluster(tmp_path) as cluster:
+        cluster.add_worker(env={"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "0.01"})
+        executor = DaskExecutor(cluster.address)
+        wait_for(lambda: "paused" in (worker["status"] for worker in workers_of(executor)))
+        with pytest.raises(SetupError, match="every worker of the Dask cluster is paused"):
+            list(executor.map(own_process, range(3)))
+        executor.close()
+
+
+def test_a_paused_worker_that_is_at_work_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(tahona.executors.dask, "WITHOUT_WORKERS", 0.5)
+    with dask_cluster(tmp_path) as cluster:
+        cluster.add_worker(env={"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "0.6"})
+        executor = DaskExecutor(cluster.address)
+        wait_for(lambda: workers_of(executor))
+        assert list(executor.map(hold_memory, [700_000_000])) == ["held"]
+        assert "paused" in cluster.log.lower()
+        executor.close()
+
+
+def workers_of(executor):
+    return list(executor.client().scheduler_info(n_workers=-1)["workers"].values())
+
+
+def hold_memory(size: int) -> str:
+    """Fill the worker's memory for some seconds."""
+    held = np.ones(size // 8)
+    time.sleep(6)
+    return "held" if held.all() else "lost"
 
 
 def test_a_scheduler_that_dies_is_told(tmp_path):

@@ -34,7 +34,7 @@ Value = TypeVar("Value")
 CONNECTING = 10.0
 """Seconds that the scheduler has to answer."""
 WITHOUT_WORKERS = 30.0
-"""Seconds that a cluster may have no worker: those that a nanny starts again are back in a few."""
+"""Seconds that a cluster may have no worker, or none that works: those that a nanny starts again are back in a few."""
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "xgboost-cpu", "pandas", "pyarrow")
 _FILES = ("tls-ca-file", "tls-client-cert", "tls-client-key")
@@ -126,7 +126,7 @@ class _Cluster:
         self.executor = executor
         self.function = function
         self.deserted: float | None = None
-        """Since when no worker was seen."""
+        """Since when no worker was seen that does something, or would."""
 
     def send(self, item: Any) -> Any:  # noqa: ANN401 - whatever is mapped; a Future of distributed
         parcel, stand_ins = _pack((self.function, item))
@@ -161,16 +161,26 @@ class _Cluster:
                 self.check()
 
     def check(self) -> None:
-        if _reported(self.executor.client().nthreads, "the connection to the Dask scheduler was lost"):
+        client = self.executor.client()
+        told = _reported(lambda: client.scheduler_info(n_workers=-1), "the connection to the Dask scheduler was lost")
+        workers = told["workers"].values()
+        if any(map(_is_at_work, workers)):
             self.deserted = None
         elif self.deserted is None:
             self.deserted = time.monotonic()
+        elif time.monotonic() - self.deserted > WITHOUT_WORKERS and workers:
+            raise _gone("every worker of the Dask cluster is paused, its memory is full")
         elif time.monotonic() - self.deserted > WITHOUT_WORKERS:
             raise _gone("the Dask cluster has no worker left")
 
     def drop(self, futures: list[Any]) -> None:
         for future in futures:
             future.release()
+
+
+def _is_at_work(worker: Mapping[str, Any]) -> bool:
+    """Tell whether a worker takes items, or does one; a paused one may get room by that."""
+    return worker["status"] != "paused" or worker["metrics"].get("task_counts", {}).get("executing", 0) > 0
 
 
 class _StandIn:
