@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -163,7 +163,7 @@ class _Cluster:
     def check(self) -> None:
         client = self.executor.client()
         told = _reported(lambda: client.scheduler_info(n_workers=-1), "the connection to the Dask scheduler was lost")
-        workers = told["workers"].values()
+        workers: Collection[Mapping[str, Any]] = told["workers"].values()
         if any(map(_is_at_work, workers)):
             self.deserted = None
         elif self.deserted is None:
@@ -180,7 +180,8 @@ class _Cluster:
 
 def _is_at_work(worker: Mapping[str, Any]) -> bool:
     """Tell whether a worker takes items, or does one; a paused one may get room by that."""
-    return worker["status"] != "paused" or worker["metrics"].get("task_counts", {}).get("executing", 0) > 0
+    counts: Mapping[str, int] = worker["metrics"].get("task_counts", {})
+    return worker["status"] != "paused" or counts.get("executing", 0) > 0
 
 
 class _StandIn:
