@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 
 INSTANTS = int(os.environ.get("TAHONA_KILLS", "20"))
 """How many steps' processes are killed; 200 take ten times as long."""
+MOST = max(1, INSTANTS // 4)
+"""Of them by one step, so that they are four steps at least: on a slow machine the first would have them all."""
 RETRIES = '\n[run]\nretries = 100\nretry_delay = "1 s"\n'
 
 
@@ -50,7 +52,6 @@ def test_steps_killed_at_any_instant_under_a_server(
             run.terminate()
             run.wait(60)
     assert sum(died.values()) == INSTANTS
-    assert len(died) > 3  # not one step again and again
     assert_same_end(folder, whole)
     assert_cleared(folder, temporary, here)
 
@@ -65,7 +66,7 @@ def _kill_steps(run: subprocess.Popen[bytes], folder: Path) -> Counter[str]:
             if process in seen:
                 continue
             seen.add(process)
-            if died[step] == INSTANTS // 4:  # on a slow machine it would be the first steps alone
+            if died[step] == MOST:
                 continue
             before = results(folder)
             time.sleep(rng.uniform(0.05, 0.4 + 0.4 * died[step]))

@@ -86,6 +86,10 @@ def test_many_at_once_get_each_their_own_and_are_all_written_down(trained, tmp_p
     with serving(copied(trained, tmp_path / "quick"), "--workers", "1") as server:
         server.whole()
         before = len(server.lines("request"))
+
+        def predicted():
+            return [line for line in server.lines("request")[before:] if line["route"] == "/predict"]
+
         host, _, port = server.address.removeprefix("http://").rpartition(":")
         connections = [socket.create_connection((host, int(port)), timeout=30) for _ in rows]
         for connection, row in zip(connections, rows, strict=True):
@@ -95,10 +99,10 @@ def test_many_at_once_get_each_their_own_and_are_all_written_down(trained, tmp_p
             with connection:
                 body = received(connection).partition(b"\r\n\r\n")[2]
             answers.append(json.loads(body)["predictions"][0])
-        until(lambda: len(server.lines("request")) >= before + len(rows))
-        lines = server.lines("request")[before:]
+        until(lambda: len(predicted()) == len(rows))
+        lines = predicted()
     assert [answer["probabilities"]["yes"] for answer in answers] == expected.tolist()
-    assert [line["status"] for line in lines if line["route"] == "/predict"] == [200] * 40
+    assert [line["status"] for line in lines] == [200] * 40
     assert len({line["id"] for line in lines}) == len(lines)
     log = open_prediction_log(load_project(tmp_path / "quick").project)
     assert {answer["id"] for answer in answers} == {kept.id for kept in log.read("quick")}

@@ -7,7 +7,7 @@ REQUESTS.json is a list of whole HTTP requests, sent in turn over connections th
 asks anew as soon as it is answered. *open*: requests are sent when a schedule drawn beforehand says so (Poisson), also
 while the server is still busy with others; latency counts from that moment, so that a request that had to wait for a
 connection or for this process is told with its wait. Anything but a 200 counts as failed. A connection that the server
-closes between two requests (some do after five idle seconds) is replaced.
+closes between two requests (some do after five idle seconds) is replaced, and asked what it was just asked.
 """
 
 from __future__ import annotations
@@ -38,8 +38,14 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.begun = 0.0
         self.got = b""
+        self.request = b""
+        """What it was asked and did not answer yet."""
         self.answered = 0
-        self.waits = False
+
+    def ask(self, request: bytes) -> None:
+        self.request, self.got = request, b""
+        with suppress(BrokenPipeError, ConnectionResetError):  # its end is read next
+            self.socket.sendall(request)
 
     def read(self) -> bool:
         """Take what is there; tell whether the answer is whole. Raises EOFError between two requests."""
@@ -47,7 +53,7 @@ class Connection:
             part = self.socket.recv(1 << 20)
         except ConnectionResetError:
             part = b""
-        if not part and self.answered and not (self.waits and self.got):
+        if not part and (not self.request or (self.answered and not self.got)):
             raise EOFError
         if not part:
             raise ConnectionError("the server closed a connection")
@@ -85,12 +91,8 @@ class Client:
 
     def send(self, connection: Connection, begun: float) -> None:
         connection.begun = begun
-        connection.got = b""
-        connection.waits = True
-        request = self.requests[self.sent % len(self.requests)]
+        connection.ask(self.requests[self.sent % len(self.requests)])
         self.sent += 1
-        with suppress(BrokenPipeError, ConnectionResetError):  # its end is read next
-            connection.socket.sendall(request)
 
     def replace(self, connection: Connection) -> None:
         """Forget a connection that was closed; ask again what it was asked."""
@@ -98,9 +100,10 @@ class Client:
         connection.socket.close()
         if connection in self.free:
             self.free.remove(connection)
-        if connection.waits:
-            self.sent -= 1
-            self.send(self.connect(), connection.begun)
+        if connection.request:
+            fresh = self.connect()
+            fresh.begun = connection.begun
+            fresh.ask(connection.request)
 
     def answered(self, timeout: float) -> list[Connection]:
         """Return the connections whose answers are whole now, their latencies noted. Raises TimeoutError."""
@@ -117,7 +120,7 @@ class Client:
                 self.replace(connection)
                 continue
             connection.answered += 1
-            connection.waits = False
+            connection.request = b""
             self.latencies.append(time.perf_counter() - connection.begun)
             self.failed += connection.got[9:12] != b"200"
             self.first = self.first or connection.got.decode("utf-8", "replace")

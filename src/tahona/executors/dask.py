@@ -139,6 +139,7 @@ class _Cluster:
 
         from distributed import KilledWorker
 
+        self.deserted = None
         try:
             return self._fetched(future)
         except KilledWorker as error:
@@ -162,7 +163,10 @@ class _Cluster:
 
     def check(self) -> None:
         client = self.executor.client()
-        told = _reported(lambda: client.scheduler_info(n_workers=-1), "the connection to the Dask scheduler was lost")
+        told = _reported(
+            lambda: client.sync(client.scheduler.identity, n_workers=-1),  # `scheduler_info` may give an old answer
+            "the connection to the Dask scheduler was lost",
+        )
         workers: Collection[Mapping[str, Any]] = told["workers"].values()
         if any(map(_is_at_work, workers)):
             self.deserted = None

@@ -51,6 +51,7 @@ class Waiting(msgspec.Struct, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(Waiting)
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Drainer:
@@ -133,9 +134,14 @@ class Drainer:
 def _predictions(file: Path, piece: bytes) -> list[Prediction]:
     """Read the lines."""
     try:
-        found: list[Any] = _DECODER.decode_lines(piece)
-    except msgspec.DecodeError:
+        return _decoded(piece)
+    except _BROKEN:
         return _whole_ones(file, piece)
+
+
+def _decoded(lines: bytes) -> list[Any]:
+    lines.decode()  # what stays JSON is not looked at else
+    found: list[Any] = _DECODER.decode_lines(lines)
     return found
 
 
@@ -145,8 +151,8 @@ def _whole_ones(file: Path, piece: bytes) -> list[Prediction]:
     broken = 0
     for line in piece.split(b"\n")[:-1]:
         try:
-            found.append(_DECODER.decode(line))
-        except msgspec.DecodeError:
+            found += _decoded(line)
+        except _BROKEN:
             broken += 1
     if broken:
         tell("broken predictions", file=file.name, lines=broken)

@@ -28,7 +28,7 @@ JSON = b"application/json"
 _MANY = 100
 """Rows above which the scores are made in a thread, so that others are answered meanwhile."""
 _LONG = 100_000
-"""Bytes of a body above which it has surely many rows, and a second look at it is taken in a thread."""
+"""Bytes of a body above which it has many rows, as a rule, and a second look at it is taken in a thread."""
 
 _NONE: tuple[str, ...] = ()
 
