@@ -5,7 +5,7 @@ import asyncio
 import uvicorn
 from uvicorn.server import ServerState
 
-from tahona.serve.front.protocol import IDLE, LOOK, Protocol, end_stuck
+from tahona.serve.front.protocol import AT_A_CONNECTION, IDLE, LOOK, Protocol, end_stuck
 from tahona.serve.front.visit import Visit
 
 ASK = b"%s /%s HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -80,7 +80,7 @@ def test_at_the_end_a_request_that_still_comes_is_answered_and_an_idle_connectio
     async def ask():
         app = Answering()
         server, state, port = await listening(app)
-        asking, idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        asking, late, idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         asking[1].write(b"POST /one HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody")
         await asking[0].readuntil(b"/one")
         assert [bytes(each.cycle.body) for each in state.connections if each.cycle] == [b""], (
@@ -89,13 +89,16 @@ def test_at_the_end_a_request_that_still_comes_is_answered_and_an_idle_connectio
         for connection in list(state.connections):
             connection.shutdown()
         asking[1].write(ASK % (b"GET", b"later"))
-        await asyncio.sleep(LOOK * 2)
+        await asyncio.sleep(LOOK * AT_A_CONNECTION / 2)
+        late[1].write(ASK % (b"GET", b"one"))
+        await asyncio.sleep(LOOK * AT_A_CONNECTION)
         app.go_on.set()
+        assert (await asyncio.wait_for(late[0].read(), 10)).endswith(b"/one")
         last = await asyncio.wait_for(asking[0].read(), 10)
         assert b"connection: close" in last
         assert last.endswith(b"/later")
         assert await asyncio.wait_for(idle[0].read(), 10) == b""
-        for _, writer in (asking, idle):
+        for _, writer in (asking, late, idle):
             writer.close()
         server.close()
 

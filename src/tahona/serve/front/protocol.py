@@ -32,8 +32,11 @@ IDLE = 75.0
 """Seconds that a connection stays open without a request."""
 LINGER = 5.0
 """Seconds in which a body is read that was answered before its end, so that the client sees the answer."""
-LOOK, LOOKS = 0.05, 3
-"""At the end: seconds between two looks at an idle connection, and how many looks before it is closed."""
+LOOK = 0.05
+"""At the end: seconds between two looks at what still comes …"""
+AT_THE_DOOR, AT_A_CONNECTION = 3, 20
+"""… and how many before the port is closed, and then an idle connection. Its client may be on the way to ask, held up
+for a second by a garbage collector, say, or by a busy machine."""
 CONNECTIONS = 4096
 """Connections that one worker holds."""
 
@@ -86,7 +89,7 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close the connection behind what is answered now. An idle one is looked at some times before."""
-        self._end_if_idle(LOOKS)
+        self._end_if_idle(AT_A_CONNECTION)
 
     def pause_writing(self) -> None:
         super().pause_writing()

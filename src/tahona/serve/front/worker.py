@@ -23,7 +23,7 @@ import uvloop
 from tahona.serve.front.app import Front
 from tahona.serve.front.following import Follower
 from tahona.serve.front.journal import Journal
-from tahona.serve.front.protocol import LOOK, LOOKS, Protocol, end_stuck
+from tahona.serve.front.protocol import AT_THE_DOOR, LOOK, Protocol, end_stuck
 from tahona.serve.front.rows import Limits
 from tahona.serve.front.settings import Settings
 from tahona.serve.metering import Meters
@@ -151,7 +151,7 @@ class Worker:
             loop = asyncio.get_running_loop()
             loop.remove_reader(0)
             self._front.passage.end_streams()
-            self._close_the_door(LOOKS)
+            self._close_the_door(AT_THE_DOOR)
 
     def _close_the_door(self, looks: int) -> None:
         """End after some looks at who waits there: between two timers the loop takes them up, however late it is."""
