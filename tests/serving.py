@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -102,6 +103,14 @@ def serving(folder: Path, *words: object, key: str = "") -> Iterator[Server]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the other end closes."""
+    answer = b""
+    while part := connection.recv(1 << 16):
+        answer += part
+    return answer
 
 
 def until(what: Callable[[], object], seconds: float = 30.0) -> None:

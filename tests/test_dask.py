@@ -259,7 +259,8 @@ def test_a_cluster_whose_workers_are_all_paused_is_given_up(tmp_path, monkeypatc
     with dask_cluster(tmp_path) as cluster:
         cluster.add_worker(env={"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "0.01"})
         executor = DaskExecutor(cluster.address)
-        wait_for(lambda: "paused" in (worker["status"] for worker in workers_of(executor)))
+        connected(cluster, 1)
+        wait_for(lambda: executor.client().run_on_scheduler(running_workers) == 0)
         with pytest.raises(SetupError, match="every worker of the Dask cluster is paused"):
             list(executor.map(own_process, range(3)))
         executor.close()
@@ -270,14 +271,14 @@ def test_a_paused_worker_that_is_at_work_is_waited_for(tmp_path, monkeypatch):
     with dask_cluster(tmp_path) as cluster:
         cluster.add_worker(env={"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "0.6"})
         executor = DaskExecutor(cluster.address)
-        wait_for(lambda: workers_of(executor))
+        connected(cluster, 1)
         assert list(executor.map(hold_memory, [700_000_000])) == ["held"]
         assert "Pausing worker" in cluster.log
         executor.close()
 
 
-def workers_of(executor):
-    return list(executor.client().scheduler_info(n_workers=-1)["workers"].values())
+def running_workers(dask_scheduler) -> int:
+    return len(dask_scheduler.running)
 
 
 def hold_memory(size: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
-from serving import ROW, copied, serving, until
+from serving import ROW, copied, received, serving, until
 
 from tahona.project.load import load_project
 from tahona.wiring import open_prediction_log
@@ -194,10 +194,7 @@ def raw(server, request, *, end=False, seconds=20.0):
         connection.sendall(request)
         if end:
             connection.shutdown(socket.SHUT_WR)
-        pieces = []
-        while piece := connection.recv(65536):
-            pieces.append(piece)
-    return b"".join(pieces)
+        return received(connection)
 
 
 @pytest.mark.parametrize("chunked", [True, False])

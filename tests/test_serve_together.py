@@ -8,7 +8,7 @@ import time
 
 import pandas as pd
 import pytest
-from serving import ROW, copied, serving, until
+from serving import ROW, copied, received, serving, until
 from test_serve_protocol import listening
 
 from tahona.project.load import load_project
@@ -45,14 +45,6 @@ def request(headers: str, query: str, body: bytes) -> tuple[bytes, bytes]:
     """Return the head and the body of a request, behind which the connection is closed."""
     lines = f"POST /predict{query} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}"
     return f"{lines}content-length: {len(body)}\r\n\r\n".encode(), body
-
-
-def received(connection: socket.socket) -> bytes:
-    """Return all that comes until the other end closes."""
-    answer = b""
-    while part := connection.recv(1 << 16):
-        answer += part
-    return answer
 
 
 def asked(address: str, *pieces: bytes) -> tuple[bytes, list[bytes], bytes]:

@@ -7,7 +7,7 @@ REQUESTS.json is a list of whole HTTP requests, sent in turn over connections th
 asks anew as soon as it is answered. *open*: requests are sent when a schedule drawn beforehand says so (Poisson), also
 while the server is still busy with others; latency counts from that moment, so that a request that had to wait for a
 connection or for this process is told with its wait. Anything but a 200 counts as failed. A connection that the server
-closes between two requests (some do after five idle seconds) is replaced, and asked what it was just asked.
+closes between two requests (some do after five idle seconds) is replaced; a request that it had just got is sent again.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Connection:
         """What it was asked and did not answer yet."""
         self.answered = 0
 
-    def ask(self, request: bytes) -> None:
-        self.request, self.got = request, b""
+    def ask(self, request: bytes, begun: float) -> None:
+        self.request, self.begun, self.got = request, begun, b""
         with suppress(BrokenPipeError, ConnectionResetError):  # its end is read next
             self.socket.sendall(request)
 
@@ -90,8 +90,7 @@ class Client:
         return connection
 
     def send(self, connection: Connection, begun: float) -> None:
-        connection.begun = begun
-        connection.ask(self.requests[self.sent % len(self.requests)])
+        connection.ask(self.requests[self.sent % len(self.requests)], begun)
         self.sent += 1
 
     def replace(self, connection: Connection) -> None:
@@ -101,9 +100,7 @@ class Client:
         if connection in self.free:
             self.free.remove(connection)
         if connection.request:
-            fresh = self.connect()
-            fresh.begun = connection.begun
-            fresh.ask(connection.request)
+            self.connect().ask(connection.request, connection.begun)
 
     def answered(self, timeout: float) -> list[Connection]:
         """Return the connections whose answers are whole now, their latencies noted. Raises TimeoutError."""

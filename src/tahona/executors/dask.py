@@ -172,10 +172,9 @@ class _Cluster:
             self.deserted = None
         elif self.deserted is None:
             self.deserted = time.monotonic()
-        elif time.monotonic() - self.deserted > WITHOUT_WORKERS and workers:
-            raise _gone("every worker of the Dask cluster is paused, its memory is full")
         elif time.monotonic() - self.deserted > WITHOUT_WORKERS:
-            raise _gone("the Dask cluster has no worker left")
+            paused = "every worker of the Dask cluster is paused, its memory is full"
+            raise _gone(paused if workers else "the Dask cluster has no worker left")
 
     def drop(self, futures: list[Any]) -> None:
         for future in futures:

@@ -73,7 +73,7 @@ class Journal:
             self._spool.add(entries)
 
     def _entries(self, when: str, key: str, predicted: Predicted) -> Iterator[Entry]:
-        """Give what the prediction log keeps of every row."""
+        """Give what the prediction log keeps of every row, and count the rows."""
         model, version, features = predicted.model, predicted.version, predicted.features
         for row, answer in zip(predicted.rows, predicted.answers, strict=True):
             warnings = answer.warnings
